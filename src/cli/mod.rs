@@ -1,0 +1,242 @@
+//! The face: what can be typed, where it goes, and how the program ends.
+
+pub(crate) mod prompt;
+mod report;
+pub(crate) mod settings;
+pub(crate) mod ui;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use self::settings::Outside;
+use self::ui::{ColorChoice, Ui};
+use crate::commands::{self, Context, Globals, completions};
+use crate::error::{Error, Result};
+use crate::platform;
+
+/// Encrypted, per-environment secrets for twelve-factor apps, kept in git
+#[derive(Debug, Parser)]
+#[command(name = "vault", version, args_override_self = true, disable_help_subcommand = false)]
+#[command(subcommand_required = true, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Start with `vault init`, then `vault set NAME`, then `vault run -- CMD`.")]
+struct Cli {
+    #[command(flatten)]
+    globals: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+struct GlobalArgs {
+    /// The project's folder, if not the nearest one upwards
+    #[arg(short = 'd', short_alias = 'C', long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    app_root: Option<PathBuf>,
+    /// The environment; where several make sense, separated by commas, later ones winning
+    #[arg(short, long, global = true, value_name = "ENV", action = clap::ArgAction::Append, add = completions::environment_names())]
+    env: Vec<String>,
+    /// Open with the recovery passphrase (with `init`: make a recovery key)
+    #[arg(long, global = true)]
+    recovery: bool,
+    /// When to colour what goes to the terminal
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
+    /// The same as --color never
+    #[arg(long, global = true, alias = "no-colour", hide = true)]
+    no_color: bool,
+    /// Say more about what is done
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// Print data, and errors, as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Answer yes to questions, except those about a fingerprint
+    #[arg(short, long, global = true)]
+    yes: bool,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+enum Command {
+    Init(commands::init::InitArgs),
+    Set(commands::set::SetArgs),
+    Get(commands::get::GetArgs),
+    Unset(commands::unset::UnsetArgs),
+    #[command(visible_alias = "ls")]
+    List(commands::list::ListArgs),
+    Run(commands::run::RunArgs),
+    Import(commands::import::ImportArgs),
+    Export(commands::export::ExportArgs),
+    Status(commands::status::StatusArgs),
+    Key(commands::key::KeyArgs),
+    Completions(completions::CompletionsArgs),
+    /// Print the version
+    Version,
+}
+
+/// The whole program. Its result is the exit status.
+pub fn main() -> ExitCode {
+    // First of all, before any secret is in memory.
+    platform::harden();
+    // It makes plugins print file keys; what is run still gets it, from the copy that is read next.
+    let outside = Outside::read();
+    platform::forget_variable("AGEDEBUG");
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    match outside {
+        Ok(outside) => ExitCode::from(start(&arguments, outside)),
+        Err(error) => {
+            let ui = Ui::plain();
+            report::tell(
+                &Error::failed(format!(
+                    "the working directory can't be used: {}",
+                    crate::error::reason(&error)
+                )),
+                &ui,
+            );
+            ExitCode::from(report::FAILED)
+        }
+    }
+}
+
+fn start(arguments: &[OsString], outside: Outside) -> u8 {
+    if outside.get(completions::VARIABLE).is_some() {
+        return complete(arguments, &outside);
+    }
+    let cli = match Cli::command()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+    {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error, arguments, &outside),
+    };
+    let GlobalArgs { app_root, env, recovery, color, no_color, verbose, json, yes } = cli.globals;
+    let color = if no_color { ColorChoice::Never } else { color };
+    let ui = Ui::new(color, verbose, json, &outside);
+    let context = Context { outside, ui, globals: Globals { app_root, env, recovery, yes } };
+    let of_run = matches!(cli.command, Command::Run(_));
+    match dispatch(&cli.command, &context) {
+        Ok(status) => status,
+        Err(error) => {
+            report::tell(&error, &context.ui);
+            report::status(error.kind(), of_run)
+        }
+    }
+}
+
+fn dispatch(command: &Command, context: &Context) -> Result<u8> {
+    match command {
+        Command::Run(args) => return commands::run::run(args, context),
+        Command::Init(args) => commands::init::run(args, context),
+        Command::Set(args) => commands::set::run(args, context),
+        Command::Get(args) => commands::get::run(args, context),
+        Command::Unset(args) => commands::unset::run(args, context),
+        Command::List(args) => commands::list::run(args, context),
+        Command::Import(args) => commands::import::run(args, context),
+        Command::Export(args) => commands::export::run(args, context),
+        Command::Status(args) => commands::status::run(args, context),
+        Command::Key(args) => commands::key::run(args, context),
+        Command::Completions(args) => completions::run(args, context),
+        Command::Version => {
+            context.ui.out(format!("vault {}\n", env!("CARGO_PKG_VERSION")).as_bytes())
+        }
+    }?;
+    Ok(report::DONE)
+}
+
+fn complete(arguments: &[OsString], outside: &Outside) -> u8 {
+    let completed = clap_complete::CompleteEnv::with_factory(Cli::command)
+        .var(completions::VARIABLE)
+        .try_complete(arguments.iter(), Some(&outside.folder));
+    if completed.is_ok() { report::DONE } else { report::FAILED }
+}
+
+/// Help and version go to stdout with status 0. A mistake goes to stderr: 125 for `run`, else 2.
+fn not_understood(error: &clap::Error, arguments: &[OsString], outside: &Outside) -> u8 {
+    if !error.use_stderr() {
+        // A reader that closed its end has what it wants.
+        drop(error.print());
+        return report::DONE;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        drop(error.print());
+        return report::USAGE;
+    }
+    // Read leniently once more, to know the command, whether the answer shall be JSON, and colour.
+    let lenient = Cli::command().ignore_errors(true).try_get_matches_from(arguments).ok();
+    let command = lenient.as_ref().and_then(|matches| matches.subcommand_name()).map(str::to_owned);
+    let words: Vec<&str> = arguments.iter().skip(1).filter_map(|word| word.to_str()).collect();
+    let json = words.iter().take_while(|word| **word != "--").any(|word| *word == "--json");
+    let of_run = command.as_deref() == Some("run");
+    let ui = Ui::new(ColorChoice::Auto, false, json, outside);
+    let told = hashicorp(error, &words).unwrap_or_else(|| from_clap(error, of_run));
+    report::tell(&told, &ui);
+    report::status(told.kind(), of_run)
+}
+
+/// clap's mistake in our form: its first line, and its suggestion or the usage as a hint.
+fn from_clap(error: &clap::Error, of_run: bool) -> Error {
+    use clap::error::ContextKind;
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let mut message =
+        first.strip_prefix("error: ").unwrap_or(first).trim_end_matches(':').replace('\'', "`");
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        let missing: Vec<&str> =
+            text.lines().skip(1).map(str::trim).take_while(|line| !line.is_empty()).collect();
+        message = format!("{message}: {}", missing.join(" "));
+    }
+    let told = Error::usage(crate::vars::name::shown(&message));
+    let suggested =
+        [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
+            .into_iter()
+            .find_map(|kind| error.get(kind))
+            .map(ToString::to_string);
+    match suggested {
+        Some(near) => told.hint(format!("did you mean `{near}`?")),
+        None if of_run => told.hint("put `--` before the command: vault run [OPTIONS] -- CMD"),
+        None => told.hint("`vault help` shows what there is"),
+    }
+}
+
+/// Words of HashiCorp's program of the same name, with what was perhaps meant here.
+fn hashicorp(error: &clap::Error, words: &[&str]) -> Option<Error> {
+    const THEIRS: [(&str, &str); 14] = [
+        ("kv", "`vault get NAME` and `vault set NAME`"),
+        ("read", "`vault get NAME`"),
+        ("write", "`vault set NAME`"),
+        ("delete", "`vault unset NAME`"),
+        ("login", "`vault status`"),
+        ("token", "`vault key show`"),
+        ("server", "`vault init`"),
+        ("operator", "`vault init`"),
+        ("unseal", "`vault status`"),
+        ("secrets", "`vault list`"),
+        ("auth", "`vault status`"),
+        ("policy", "`vault status`"),
+        ("agent", "`vault run -- CMD`"),
+        ("proxy", "`vault run -- CMD`"),
+    ];
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return None;
+    }
+    let typed = words.iter().find(|word| !word.starts_with('-'))?;
+    let (word, meant) = THEIRS.iter().find(|(word, _)| word == typed)?;
+    Some(
+        Error::usage(format!("this is not HashiCorp Vault, and has no `{word}`"))
+            .hint(format!("perhaps you want {meant}")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_sound_and_every_option_has_help() {
+        Cli::command().help_expected(true).debug_assert();
+    }
+}

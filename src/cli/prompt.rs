@@ -1,0 +1,57 @@
+//! Questions to the person at the terminal: asked on /dev/tty, so that stdin and stdout stay free.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+
+use crate::crypto::plugin::Interaction;
+use crate::error::{Error, Result, reason};
+use crate::platform;
+use crate::secret::Secret;
+
+/// Whether there is somebody to ask.
+pub(crate) fn possible() -> bool {
+    platform::terminal_is_there()
+}
+
+/// Asks for one line that nobody may see.
+pub(crate) fn hidden(question: &str) -> Result<Secret> {
+    rpassword::prompt_password(format!("{question}: "))
+        .map(Secret::from)
+        .map_err(|error| Error::failed(format!("cannot ask on the terminal: {}", reason(&error))))
+}
+
+/// Asks a question that is answered by yes or no; anything but yes is no.
+pub(crate) fn confirmed(question: &str) -> Result<bool> {
+    let answer = shown(&format!("{question} [y/N] "))?;
+    Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
+}
+
+/// Asks for one line that may be seen.
+pub(crate) fn shown(question: &str) -> Result<String> {
+    let failed = |error| Error::failed(format!("cannot ask on the terminal: {}", reason(&error)));
+    let mut terminal =
+        std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(failed)?;
+    terminal.write_all(question.as_bytes()).map_err(failed)?;
+    let mut answer = String::new();
+    BufReader::new(terminal).read_line(&mut answer).map_err(failed)?;
+    Ok(answer)
+}
+
+/// Lets an age plugin reach the user.
+pub(crate) struct OnTerminal;
+
+impl Interaction for OnTerminal {
+    fn message(&self, text: &str) {
+        if let Ok(mut terminal) = std::fs::OpenOptions::new().write(true).open("/dev/tty") {
+            // A message that can't be shown is no reason to fail.
+            drop(writeln!(terminal, "vault: {}", crate::vars::name::shown(text)));
+        }
+    }
+
+    fn ask(&self, question: &str) -> Option<String> {
+        shown(&format!("{} ", crate::vars::name::shown(question))).ok()
+    }
+
+    fn ask_hidden(&self, question: &str) -> Option<Secret> {
+        hidden(&crate::vars::name::shown(question)).ok()
+    }
+}

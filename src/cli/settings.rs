@@ -1,0 +1,45 @@
+//! What comes from outside: the process's environment, read once. No other place looks at it.
+#![expect(clippy::disallowed_methods, reason = "the one reader of the process's environment")]
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+/// The process's environment and working directory, as they were at the start.
+#[derive(Debug, Clone)]
+pub(crate) struct Outside {
+    /// Every variable, as the parent passed it.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    /// The working directory.
+    pub(crate) folder: PathBuf,
+}
+
+impl Outside {
+    /// Reads them.
+    pub(crate) fn read() -> std::io::Result<Self> {
+        Ok(Self { environment: std::env::vars_os().collect(), folder: std::env::current_dir()? })
+    }
+
+    /// A variable; an empty one counts as unset.
+    pub(crate) fn get(&self, name: &str) -> Option<&OsStr> {
+        let found = self.environment.iter().find(|(key, _)| key == name)?;
+        Some(found.1.as_os_str()).filter(|value| !value.is_empty())
+    }
+
+    /// A variable as text; one that isn't UTF-8 counts as unset.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name)?.to_str()
+    }
+
+    /// The home folder.
+    pub(crate) fn home(&self) -> Option<PathBuf> {
+        self.get("HOME").map(PathBuf::from).or_else(std::env::home_dir)
+    }
+
+    /// Our folder for configuration: `$XDG_CONFIG_HOME/vault`, else `~/.config/vault`, on every system.
+    /// A relative XDG_CONFIG_HOME counts as unset (XDG Base Directory Specification).
+    pub(crate) fn config_folder(&self) -> Option<PathBuf> {
+        let given =
+            self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        given.or_else(|| Some(self.home()?.join(".config"))).map(|folder| folder.join("vault"))
+    }
+}

@@ -1,0 +1,73 @@
+//! `vault completions SHELL`, and what is completed. Names come from the files, without any key.
+
+use clap::Args;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::env::Shells;
+
+use super::Context;
+use crate::error::{Error, Result};
+use crate::vars::export::Format;
+use crate::vault::Project;
+
+/// The variable by which a shell asks this program for completions.
+pub(crate) const VARIABLE: &str = "VAULT_COMPLETE";
+
+/// Print a script that completes commands, environments and variables in your shell
+///
+/// For bash: `source <(vault completions bash)` in ~/.bashrc.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// bash, zsh, fish, elvish or powershell
+    shell: String,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &CompletionsArgs, context: &Context) -> Result<()> {
+    let shells = Shells::builtins();
+    let shell = shells.completer(&args.shell).ok_or_else(|| {
+        let names: Vec<&str> = shells.names().collect();
+        Error::usage(format!(
+            "there are no completions for `{}`",
+            crate::vars::name::shown(&args.shell)
+        ))
+        .hint(format!("the shells are {}", names.join(", ")))
+    })?;
+    let mut script = Vec::new();
+    shell
+        .write_registration(VARIABLE, "vault", "vault", "vault", &mut script)
+        .map_err(|_| Error::failed("cannot write the script"))?;
+    context.ui.out(&script)
+}
+
+/// The environments of the project around the working directory.
+pub(crate) fn environment_names() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let names = project().and_then(|project| project.environments().ok()).unwrap_or_default();
+        names.iter().map(|name| CompletionCandidate::new(name.as_str())).collect()
+    })
+}
+
+/// The variables of all its environments.
+pub(crate) fn variable_names() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let Some(project) = project() else { return Vec::new() };
+        let names = project.environments().unwrap_or_default();
+        let vaults = names.iter().filter_map(|name| project.read(name).ok());
+        let mut all: Vec<String> = vaults
+            .flat_map(|vault| vault.file.secrets.into_keys().map(|name| name.to_string()))
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all.into_iter().map(CompletionCandidate::new).collect()
+    })
+}
+
+/// The words of `vault export`.
+pub(crate) fn export_formats() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| Format::names().map(CompletionCandidate::new).collect())
+}
+
+fn project() -> Option<Project> {
+    let folder = std::env::current_dir().ok()?;
+    Project::discover(&folder)
+}

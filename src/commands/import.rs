@@ -1,0 +1,232 @@
+//! `vault import FILE`.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::{Context, check_storable};
+use crate::error::{Error, Kind, Result, reason, shown_path};
+use crate::process::capture;
+use crate::secret::Secret;
+use crate::vars::name::{EnvName, VarName};
+use crate::vars::{dotenv, import};
+use crate::vault::settings::Settings;
+use crate::vault::{Key, Vault};
+
+/// Bring variables in from a plaintext file
+///
+/// New variables are added. A variable that has another value already is replaced only with -y, or after
+/// a question on a terminal. Comment lines above a variable are kept, encrypted, as its note.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The file, or - for stdin
+    #[arg(value_hint = clap::ValueHint::FilePath)]
+    file: PathBuf,
+    /// What the file is; by default json for a name that ends in .json, else dotenv
+    #[arg(long, value_enum)]
+    format: Option<ImportFormat>,
+    /// Remove the variables that are not in the file
+    #[arg(long)]
+    replace: bool,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ImportFormat {
+    /// NAME=value lines, read strictly: what programs read differently is an error
+    Dotenv,
+    /// One flat object of strings
+    Json,
+}
+
+/// One variable of the file.
+struct Item {
+    name: VarName,
+    value: Secret,
+    note: Option<String>,
+}
+
+/// What an import would do, by name.
+#[derive(Default)]
+struct Plan {
+    added: Vec<VarName>,
+    changed: Vec<VarName>,
+    removed: Vec<VarName>,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
+    let project = context.project()?;
+    let environment = context.environment(&project)?;
+    let items = read(args)?;
+    check(&items, &project.settings()?)?;
+    let key = context.key()?;
+    let plan = plan(args, &project.read(&environment)?, &key, &items)?;
+    if args.dry_run {
+        return context.ui.out(plan.to_text().as_bytes());
+    }
+    let lost: Vec<&str> = plan.changed.iter().chain(&plan.removed).map(VarName::as_str).collect();
+    if !lost.is_empty() {
+        context.confirm(&format!(
+            "{environment}: the values of {} will be replaced or removed",
+            lost.join(", ")
+        ))?;
+    }
+    let now = context.now();
+    project.change(&environment, context.globals.yes, |vault| {
+        let opened = vault.open(&key)?;
+        for item in &items {
+            vault.set(&opened, &item.name, &item.value, item.note.as_deref(), now)?;
+        }
+        if args.replace {
+            let keep: BTreeSet<&VarName> = items.iter().map(|item| &item.name).collect();
+            vault.file.secrets.retain(|name, _| keep.contains(name));
+        }
+        Ok(())
+    })?;
+    plan.tell(context, &environment);
+    after(args, context)
+}
+
+fn read(args: &ImportArgs) -> Result<Vec<Item>> {
+    const LIMIT: u64 = 8 << 20;
+    let standard_input = args.file == Path::new("-");
+    let told = if standard_input { "stdin".to_owned() } else { shown_path(&args.file) };
+    let failed =
+        |error: &std::io::Error| Error::failed(format!("cannot read `{told}`: {}", reason(error)));
+    let mut text = Zeroizing::new(Vec::new());
+    if standard_input {
+        std::io::stdin()
+            .lock()
+            .take(LIMIT + 1)
+            .read_to_end(&mut text)
+            .map_err(|error| failed(&error))?;
+    } else {
+        let file = std::fs::File::open(&args.file).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                Error::not_found(format!("the file `{told}` does not exist"))
+            }
+            _ => failed(&error),
+        })?;
+        file.take(LIMIT + 1).read_to_end(&mut text).map_err(|error| failed(&error))?;
+    }
+    if text.len() > 8 << 20 {
+        return Err(Error::integrity(format!("{told}: the file is over 8 MiB")));
+    }
+    let json =
+        args.file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    match args.format.unwrap_or(if json { ImportFormat::Json } else { ImportFormat::Dotenv }) {
+        ImportFormat::Dotenv => read_dotenv(&text, &told),
+        ImportFormat::Json => read_json(&text, &told),
+    }
+}
+
+fn read_dotenv(text: &[u8], told: &str) -> Result<Vec<Item>> {
+    let entries = dotenv::parse(text).map_err(|problems| {
+        let line = |problem: &dotenv::Problem| {
+            let name = problem.name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
+            format!("{told}:{}: {name}{}", problem.line, problem.code.message())
+        };
+        Error::several(Kind::Integrity, problems.iter().map(line).collect())
+            .hint("mend the file and import it again; nothing was stored")
+    })?;
+    let item = |entry: dotenv::Entry| {
+        let note = (!entry.note.is_empty()).then_some(entry.note);
+        Item { name: entry.name, value: entry.value, note }
+    };
+    Ok(entries.into_iter().map(item).collect())
+}
+
+fn read_json(text: &[u8], told: &str) -> Result<Vec<Item>> {
+    let pairs = import::json(text).map_err(|problem| {
+        let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let name = problem.name.map(|name| format!("{name}: ")).unwrap_or_default();
+        Error::integrity(format!("{told}{line}: {name}{}", problem.code))
+    })?;
+    Ok(pairs.into_iter().map(|(name, value)| Item { name, value, note: None }).collect())
+}
+
+fn check(items: &[Item], settings: &Settings) -> Result<()> {
+    items.iter().try_for_each(|item| check_storable(&item.name, settings))
+}
+
+fn plan(args: &ImportArgs, vault: &Vault, key: &Key, items: &[Item]) -> Result<Plan> {
+    let opened = vault.open(key)?;
+    let mut plan = Plan::default();
+    for item in items {
+        match vault.get(&opened, &item.name)? {
+            None => plan.added.push(item.name.clone()),
+            Some(old) if old != item.value => plan.changed.push(item.name.clone()),
+            Some(_) => {}
+        }
+    }
+    if args.replace {
+        let there = |name: &VarName| items.iter().any(|item| item.name == *name);
+        plan.removed = vault.file.secrets.keys().filter(|name| !there(name)).cloned().collect();
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    fn to_text(&self) -> String {
+        let lines = |word: &str, names: &[VarName]| -> String {
+            names.iter().map(|name| format!("{word} {name}\n")).collect()
+        };
+        [lines("add", &self.added), lines("change", &self.changed), lines("remove", &self.removed)]
+            .concat()
+    }
+
+    fn tell(&self, context: &Context, environment: &EnvName) {
+        let parts: Vec<String> =
+            [("added", &self.added), ("changed", &self.changed), ("removed", &self.removed)]
+                .iter()
+                .filter(|(_, names)| !names.is_empty())
+                .map(|(word, names)| format!("{} {word}", names.len()))
+                .collect();
+        let told = if parts.is_empty() {
+            "every value was there already".to_owned()
+        } else {
+            parts.join(", ")
+        };
+        context.ui.say(&format!("{environment}: {told}"));
+    }
+}
+
+/// The plaintext is still where it was. In git it stays in the history, so its values are known for good.
+fn after(args: &ImportArgs, context: &Context) -> Result<()> {
+    if args.file == Path::new("-") {
+        return Ok(());
+    }
+    let told = shown_path(&args.file);
+    context.ui.warn(&format!("the plaintext file `{told}` is still there"));
+    if is_tracked(&args.file, context) {
+        context.ui.warn(&format!(
+            "git tracks `{told}`: its values are in the history, so change them at their sources"
+        ));
+        context.ui.hint(&format!("`git rm --cached {told}`, add it to .gitignore, and commit"));
+    } else {
+        context.ui.hint(&format!(
+            "`rm {told}` when you have seen that all is there: {}",
+            count_hint(context)
+        ));
+    }
+    Ok(())
+}
+
+fn count_hint(context: &Context) -> String {
+    let environment =
+        context.globals.env.last().map(|name| format!(" -e {name}")).unwrap_or_default();
+    format!("`vault list{environment}`")
+}
+
+fn is_tracked(path: &Path, context: &Context) -> bool {
+    let Some(text) = path.to_str() else { return false };
+    let words = ["git", "ls-files", "--", text].map(str::to_owned);
+    capture(&words, &context.outside.folder, &context.outside.environment)
+        .is_ok_and(|listed| !listed.expose().trim_ascii().is_empty())
+}

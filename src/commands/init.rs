@@ -1,0 +1,325 @@
+//! `vault init`: environments, an identity, and the first member.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Context, key};
+use crate::cli::prompt;
+use crate::cli::ui::count;
+use crate::crypto;
+use crate::crypto::keys::{Identity, PublicKey};
+use crate::error::{Error, Result};
+use crate::format::{Author, FormerName, NewFile, NewMember, Opened, VaultFile};
+use crate::process::capture;
+use crate::secret::Secret;
+use crate::vars::name::{EnvName, MemberName};
+use crate::vault::exposure::{clock_is_poisoned, time_of_new_key, time_of_removal};
+use crate::vault::{Key, Project, Vault, join};
+
+/// What a project gets if it names nothing else.
+const DEFAULTS: [&str; 3] = ["development", "staging", "production"];
+/// The member name of a recovery key.
+const RECOVERY: &str = "recovery";
+
+/// Make a vault, or add environments to one
+///
+/// Makes a private key if you have none, and the environments development, staging and production unless
+/// others are named by --env (which may be repeated). What is there already stays as it is. With --recovery
+/// the new environments get a recovery key, under a passphrase that is shown once.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Your member name
+    #[arg(long, value_name = "ME")]
+    name: Option<String>,
+    /// Copy the values of this environment into the new ones
+    #[arg(long, value_name = "ENV", add = super::completions::environment_names())]
+    from: Option<String>,
+    /// With --from: its members get access too
+    #[arg(long, requires = "from")]
+    with_members: bool,
+}
+
+/// Who makes the environments.
+struct Me {
+    name: MemberName,
+    identity: Identity,
+    key: PublicKey,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &InitArgs, context: &Context) -> Result<()> {
+    let project = context.find_project()?.unwrap_or_else(|| Project::here(&context.outside.folder));
+    let existing = project.environments()?;
+    let wanted = wanted(context, &existing, args.from.is_some())?;
+    let new: Vec<EnvName> = wanted.into_iter().filter(|name| !existing.contains(name)).collect();
+    if new.is_empty() {
+        context.ui.say(&format!("nothing to do: there {} already", join(&existing)));
+        return Ok(());
+    }
+    let source = args.from.as_deref().map(|name| source(context, &project, name)).transpose()?;
+    let me = me(args, context, &project, &existing)?;
+    // Here the flag asks for a new recovery key, where elsewhere it opens one.
+    let recovery = context.globals.recovery.then(|| Recovery::make(&me.name)).transpose()?;
+    let maker = Maker { context, me: &me, source: source.as_ref(), recovery: recovery.as_ref() };
+    // Everything that can fail is done before the first file is written.
+    let vaults: Vec<Vault> = new
+        .iter()
+        .map(|name| maker.build(project.path(name), name, args.with_members))
+        .collect::<Result<_>>()?;
+    if let Some(recovery) = &recovery {
+        context.ui.say("recovery passphrase, shown this once: write it down and lock it away");
+        context.ui.raw_line(recovery.passphrase.expose_str().unwrap_or_default());
+    }
+    for vault in &vaults {
+        project.create(vault)?;
+        let values = vault.file.secrets.len();
+        let copied =
+            if values > 0 { format!(" with {}", count(values, "value")) } else { String::new() };
+        context.ui.say(&format!("made {}{copied}", crate::error::shown_path(&vault.path)));
+    }
+    context.ui.say(&format!(
+        "you are the member {} (key {})",
+        me.name,
+        crate::format::Fingerprint::of_key(&me.key)
+    ));
+    if let Some(first) = new.first() {
+        context.ui.hint(&format!(
+            "`vault set -e {first} NAME` stores a value; then commit the folder `envs`"
+        ));
+    }
+    Ok(())
+}
+
+/// Which environments there shall be. Without a name: the usual three, unless the project has chosen
+/// others of its own.
+fn wanted(context: &Context, existing: &[EnvName], from: bool) -> Result<Vec<EnvName>> {
+    let named = &context.globals.env;
+    if !named.is_empty() {
+        let parse = |name: &str| {
+            name.trim().parse().map_err(|rule| {
+                Error::usage(format!("`{}`: {rule}", crate::vars::name::shown(name)))
+            })
+        };
+        return named.iter().flat_map(|list| list.split(',')).map(parse).collect();
+    }
+    if from {
+        return Err(Error::usage("`--from` needs the new environment's name").hint("add `-e NAME`"));
+    }
+    if existing.iter().any(|name| !DEFAULTS.contains(&name.as_str())) {
+        return Ok(Vec::new());
+    }
+    Ok(DEFAULTS.iter().filter_map(|name| name.parse().ok()).collect())
+}
+
+/// An environment whose values are copied, opened.
+fn source(context: &Context, project: &Project, name: &str) -> Result<(Vault, Opened)> {
+    let environment: EnvName = name.parse().map_err(|_| project.unknown(name))?;
+    let vault = project.read(&environment)?;
+    let opened = vault.open(&Key::Identities(context.identities()?))?;
+    Ok((vault, opened))
+}
+
+fn me(args: &InitArgs, context: &Context, project: &Project, existing: &[EnvName]) -> Result<Me> {
+    let named: Option<MemberName> = match &args.name {
+        Some(text) => Some(text.parse().map_err(|rule| {
+            Error::usage(format!("`{}`: {rule}", crate::vars::name::shown(text)))
+        })?),
+        None => None,
+    };
+    // The name is settled before a key is made: a run that fails leaves nothing behind.
+    let found = context.find_identities()?;
+    let usable = found
+        .iter()
+        .flatten()
+        .find_map(|identity| Some((identity.clone(), identity.public_key()?)));
+    let name = match (named, &usable) {
+        (Some(name), _) => name,
+        (None, Some((_, key))) => match member_of(project, existing, key)? {
+            Some(name) => name,
+            None => suggested(context)?,
+        },
+        (None, None) => suggested(context)?,
+    };
+    let (identity, key) = match (usable, found) {
+        (Some(usable), _) => usable,
+        (None, Some(_)) => {
+            return Err(Error::no_access("the public key of your plugin identity is not known")
+                .hint("write it above the identity as `# public key: age1…`"));
+        }
+        (None, None) => {
+            let identity = key::make(context, false)?;
+            let key = identity
+                .public_key()
+                .ok_or_else(|| Error::failed("the new key has no public key"))?;
+            (identity, key)
+        }
+    };
+    Ok(Me { name, identity, key })
+}
+
+/// The name that this key has in the project already.
+fn member_of(
+    project: &Project,
+    existing: &[EnvName],
+    key: &PublicKey,
+) -> Result<Option<MemberName>> {
+    for environment in existing {
+        let vault = project.read(environment)?;
+        if let Some((name, _)) = vault.file.members.iter().find(|(_, member)| member.key == *key) {
+            return Ok(Some(name.clone()));
+        }
+    }
+    Ok(None)
+}
+
+/// A member name from git's user.email, else from the login name. `root` says nothing of who it is.
+fn suggested(context: &Context) -> Result<MemberName> {
+    let words = ["git", "config", "user.email"].map(str::to_owned);
+    let mail = capture(&words, &context.outside.folder, &context.outside.environment).ok();
+    let mail = mail.as_ref().and_then(Secret::expose_str).map(str::trim);
+    let login = context.outside.text("USER").filter(|login| *login != "root");
+    let name = mail
+        .and_then(MemberName::suggested_by)
+        .or_else(|| login.and_then(MemberName::suggested_by));
+    if let Some(name) = name {
+        return Ok(name);
+    }
+    let unknown = || {
+        Error::usage("your member name can't be told from git's user.email or from USER")
+            .hint("add `--name ME`")
+    };
+    if !prompt::possible() {
+        return Err(unknown());
+    }
+    let answer = prompt::shown("Your member name: ")?;
+    answer.trim().parse().map_err(|_| unknown())
+}
+
+/// A recovery key: a member like any other, whose private key lies in the file under a passphrase.
+struct Recovery {
+    passphrase: Secret,
+    key: PublicKey,
+    locked: Vec<u8>,
+}
+
+impl Recovery {
+    fn make(me: &MemberName) -> Result<Self> {
+        if me.as_str() == RECOVERY {
+            return Err(Error::usage(
+                "your member name can't be `recovery` when a recovery key is made",
+            )
+            .hint("add `--name ME`"));
+        }
+        let (identity, passphrase) = (Identity::generate(), crypto::generate_passphrase());
+        let (Some(key), Some(line)) = (identity.public_key(), identity.secret_line()) else {
+            return Err(Error::failed("cannot make a recovery key"));
+        };
+        let text = Secret::new([line.expose(), b"\n"].concat());
+        let locked = crypto::lock(text.expose(), &passphrase)?;
+        Ok(Self { passphrase, key, locked })
+    }
+}
+
+/// What the new environments have in common.
+struct Maker<'a> {
+    context: &'a Context,
+    me: &'a Me,
+    source: Option<&'a (Vault, Opened)>,
+    recovery: Option<&'a Recovery>,
+}
+
+impl Maker<'_> {
+    fn build(&self, path: PathBuf, environment: &EnvName, with_members: bool) -> Result<Vault> {
+        let now = self.context.now();
+        let mut members = self.members();
+        let mut former = BTreeMap::new();
+        if let Some((source, _)) = self.source {
+            if with_members {
+                take_members(&mut members, source, self.me)?;
+            }
+            former = ledger_of_copy(source, &members, now)?;
+        }
+        let latest_removed = former.keys().map(FormerName::removed).max().unwrap_or(0);
+        let new = NewFile {
+            environment: environment.clone(),
+            made: time_of_new_key(now, latest_removed),
+            members,
+            former,
+            author: Author { name: &self.me.name, identity: &self.me.identity, key: &self.me.key },
+        };
+        let (file, opened) = VaultFile::create(new, &self.context.plugins())
+            .map_err(|fault| fault.at(&path).about(environment))?;
+        let mut vault = Vault { path, file };
+        if let Some((source, theirs)) = self.source {
+            for name in source.file.secrets.keys() {
+                vault.copy(&opened, source, theirs, name)?;
+            }
+        }
+        Ok(vault)
+    }
+
+    /// Who makes it, and the recovery key if one is wanted.
+    fn members(&self) -> BTreeMap<MemberName, NewMember> {
+        let me = NewMember { key: self.me.key.clone(), locked: None, issued_by: None };
+        let mut members = BTreeMap::from([(self.me.name.clone(), me)]);
+        if let (Some(recovery), Ok(name)) = (self.recovery, RECOVERY.parse()) {
+            let member = NewMember {
+                key: recovery.key.clone(),
+                locked: Some(recovery.locked.clone()),
+                issued_by: Some(self.me.name.clone()),
+            };
+            members.insert(name, member);
+        }
+        members
+    }
+}
+
+/// The members of the source become members of the copy, under their own names and keys.
+fn take_members(
+    members: &mut BTreeMap<MemberName, NewMember>,
+    source: &Vault,
+    me: &Me,
+) -> Result<()> {
+    for (name, member) in source.file.members.iter().filter(|(_, member)| member.key != me.key) {
+        if members.contains_key(name) {
+            return Err(Error::failed(format!(
+                "{} has a member {name} with another key",
+                source.environment()
+            ))
+            .hint("choose another name with `--name`, or leave `--with-members` out"));
+        }
+        let taken = NewMember {
+            key: member.key.clone(),
+            locked: member.locked.clone(),
+            issued_by: member.issued_by.clone(),
+        };
+        members.insert(name.clone(), taken);
+    }
+    Ok(())
+}
+
+/// What the copy knows of people who saw its values: the ledger of the source, and an entry for each
+/// member of the source who gets no access to the copy (format.md, Rotation and exposure).
+fn ledger_of_copy(
+    source: &Vault,
+    members: &BTreeMap<MemberName, NewMember>,
+    now: u64,
+) -> Result<BTreeMap<FormerName, PublicKey>> {
+    let mut ledger: BTreeMap<FormerName, PublicKey> =
+        source.file.former.iter().map(|(name, entry)| (name.clone(), entry.key.clone())).collect();
+    let latest_changed =
+        source.file.secrets.values().map(|record| record.changed()).max().unwrap_or(0);
+    for (name, member) in &source.file.members {
+        if members.values().any(|other| other.key == member.key) {
+            continue;
+        }
+        let last =
+            ledger.keys().filter(|entry| entry.member() == name).map(FormerName::removed).max();
+        let removed =
+            time_of_removal(now, latest_changed, last).ok_or_else(|| clock_is_poisoned(name))?;
+        ledger.insert(FormerName::new(name, removed), member.key.clone());
+    }
+    Ok(ledger)
+}

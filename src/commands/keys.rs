@@ -1,0 +1,154 @@
+//! Where the private key comes from: the first source of docs/cli.md, Identity, that has one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Context;
+use crate::cli::prompt::{self, OnTerminal};
+use crate::crypto::keys::Identity;
+use crate::crypto::plugin::{Interaction, PluginAccess};
+use crate::error::{Error, Result, shown_path};
+use crate::process::capture;
+use crate::secret::Secret;
+use crate::store::{identity, keyring};
+use crate::vault::Key;
+
+/// The file of the identity in our configuration folder.
+const IDENTITY_FILE: &str = "identity";
+/// The list of plugins that may be sealed to, a name a line.
+const PLUGINS_FILE: &str = "plugins";
+/// What systemd names our credential.
+const CREDENTIAL: &str = "vault-key";
+
+impl Context {
+    /// What opens a vault: the passphrase of `--recovery`, or the user's private keys.
+    pub(crate) fn key(&self) -> Result<Key> {
+        if self.globals.recovery {
+            return self.passphrase("recovery passphrase").map(Key::Recovery);
+        }
+        self.identities().map(Key::Identities)
+    }
+
+    /// The user's private keys.
+    ///
+    /// # Errors
+    ///
+    /// There are none, or the first source that names some can't be used.
+    pub(crate) fn identities(&self) -> Result<Vec<Identity>> {
+        self.find_identities()?.ok_or_else(|| {
+            Error::no_access("no private key: neither VAULT_KEY, VAULT_KEY_FILE nor an identity in the configuration folder")
+                .hint("make one with `vault key new`, or name one by `VAULT_KEY_FILE`")
+        })
+    }
+
+    /// The user's private keys, or None where no source has any.
+    pub(crate) fn find_identities(&self) -> Result<Option<Vec<Identity>>> {
+        if let Some(text) = self.outside.text("VAULT_KEY") {
+            return self.parse("VAULT_KEY", &Secret::new(text.as_bytes().to_vec())).map(Some);
+        }
+        if let Some(paths) = self.outside.get("VAULT_KEY_FILE") {
+            let mut all = Vec::new();
+            for path in std::env::split_paths(paths).filter(|path| !path.as_os_str().is_empty()) {
+                all.extend(self.named_file("VAULT_KEY_FILE", &path)?);
+            }
+            return Ok(Some(all));
+        }
+        if let Some(command) = self.outside.text("VAULT_KEY_COMMAND") {
+            let words = shell_words::split(command)
+                .map_err(|_| Error::usage("VAULT_KEY_COMMAND has a quote that is never closed"))?;
+            let text = capture(&words, &self.outside.folder, &self.outside.environment)?;
+            return self.parse("VAULT_KEY_COMMAND", &text).map(Some);
+        }
+        if let Some(folder) = self.outside.get("CREDENTIALS_DIRECTORY") {
+            let path = PathBuf::from(folder).join(CREDENTIAL);
+            if path.exists() {
+                return self.named_file("CREDENTIALS_DIRECTORY", &path).map(Some);
+            }
+        }
+        let Some(path) = self.identity_path() else { return Ok(None) };
+        let Some(file) = identity::read_default(&path)? else { return Ok(None) };
+        let line = file.text.expose_str().and_then(|text| text.trim().strip_prefix("keyring:"));
+        let text = match line {
+            Some(account) => keyring::read(account)?,
+            None => file.text,
+        };
+        self.parse(&shown_path(&path), &text).map(Some)
+    }
+
+    /// The default place of the identity. None where there is no home folder.
+    pub(crate) fn identity_path(&self) -> Option<PathBuf> {
+        self.outside.config_folder().map(|folder| folder.join(IDENTITY_FILE))
+    }
+
+    /// A new passphrase, asked for twice.
+    pub(crate) fn new_passphrase(&self, what: &str) -> Result<Secret> {
+        if let Some(given) = self.passphrase_file()? {
+            return Ok(given);
+        }
+        need_terminal(what)?;
+        let first = prompt::hidden(&format!("New {what}"))?;
+        if first.is_empty() {
+            return Err(Error::failed("an empty passphrase protects nothing"));
+        }
+        if prompt::hidden(&format!("The same {what} again"))? != first {
+            return Err(Error::failed("the two passphrases differ"));
+        }
+        Ok(first)
+    }
+
+    /// Which plugins may be sealed to: the user's own list, never one in a repository.
+    pub(crate) fn plugins(&self) -> PluginAccess {
+        let file = self.outside.config_folder().map(|folder| folder.join(PLUGINS_FILE));
+        let text = file.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        let names =
+            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        PluginAccess { allowed: names.map(str::to_owned).collect(), interaction: interaction() }
+    }
+
+    fn named_file(&self, source: &str, path: &std::path::Path) -> Result<Vec<Identity>> {
+        let file = identity::read_named(path)?;
+        if file.others_can_write && self.ui.err_is_terminal() {
+            self.ui.warn(&format!("other users can change the key file `{}`", shown_path(path)));
+        }
+        self.parse(&format!("{source}: `{}`", shown_path(path)), &file.text)
+    }
+
+    fn parse(&self, source: &str, text: &Secret) -> Result<Vec<Identity>> {
+        let mut ask = || self.passphrase(&format!("passphrase of the key ({source})"));
+        let identities = Identity::parse_all(text, &interaction(), &mut ask).map_err(|error| {
+            let told = Error::new(error.kind(), format!("{source}: {error}"));
+            told.hint_if(error.hint_text().map(str::to_owned))
+        })?;
+        self.ui.detail(&format!("the private key comes from {source}"));
+        Ok(identities)
+    }
+
+    fn passphrase(&self, what: &str) -> Result<Secret> {
+        if let Some(given) = self.passphrase_file()? {
+            return Ok(given);
+        }
+        need_terminal(what)?;
+        let mut capital = what.to_owned();
+        if let Some(first) = capital.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        prompt::hidden(&capital)
+    }
+
+    fn passphrase_file(&self) -> Result<Option<Secret>> {
+        let Some(path) = self.outside.get("VAULT_PASSPHRASE_FILE") else { return Ok(None) };
+        identity::read_named(&PathBuf::from(path)).map(|file| Some(file.text.without_line_end()))
+    }
+}
+
+fn need_terminal(what: &str) -> Result<()> {
+    if prompt::possible() {
+        return Ok(());
+    }
+    Err(Error::no_access(format!("the {what} is needed and there is no terminal to ask on"))
+        .hint("name a file that holds it by `VAULT_PASSPHRASE_FILE`"))
+}
+
+fn interaction() -> Arc<dyn Interaction> {
+    Arc::new(OnTerminal)
+}

@@ -1,0 +1,245 @@
+//! One file for each subcommand: what can be typed, and the story of what happens then.
+
+pub(crate) mod completions;
+pub(crate) mod export;
+pub(crate) mod get;
+pub(crate) mod import;
+pub(crate) mod init;
+pub(crate) mod key;
+mod keys;
+pub(crate) mod list;
+pub(crate) mod run;
+pub(crate) mod set;
+pub(crate) mod status;
+pub(crate) mod unset;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::cli::settings::Outside;
+use crate::cli::ui::Ui;
+use crate::error::{Error, Result};
+use crate::format::Opened;
+use crate::vars::name::{EnvName, VarName, nearest, shown};
+use crate::vault::settings::Settings;
+use crate::vault::{Project, Vault};
+
+/// What was typed before or after the subcommand.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Globals {
+    /// `--app-root`.
+    pub(crate) app_root: Option<PathBuf>,
+    /// `--env`, as typed, each time. The last one counts everywhere but in `init`.
+    pub(crate) env: Vec<String>,
+    /// `--recovery`.
+    pub(crate) recovery: bool,
+    /// `--yes`.
+    pub(crate) yes: bool,
+}
+
+/// All that a command works with: the world outside, the terminal, and what was typed globally.
+pub(crate) struct Context {
+    /// The process's environment and folder.
+    pub(crate) outside: Outside,
+    /// The terminal.
+    pub(crate) ui: Ui,
+    /// The global flags.
+    pub(crate) globals: Globals,
+}
+
+impl Context {
+    /// Seconds since 1970. A clock before that counts as 0.
+    pub(crate) fn now(&self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+    }
+
+    /// The project: `-d`, then `VAULT_DIR`, then the nearest one upwards.
+    pub(crate) fn project(&self) -> Result<Project> {
+        self.find_project()?.ok_or_else(|| {
+            Error::not_found("there is no vault here: no `vault.toml` and no `envs/*.toml` in this folder or above it")
+                .hint("make one with `vault init`")
+        })
+    }
+
+    /// As [`Context::project`], or None where there is none yet.
+    pub(crate) fn find_project(&self) -> Result<Option<Project>> {
+        let named = self
+            .globals
+            .app_root
+            .clone()
+            .or_else(|| self.outside.get("VAULT_DIR").map(PathBuf::from));
+        let Some(folder) = named else {
+            return Ok(Project::discover_from(
+                &self.outside.folder,
+                self.outside.home().as_deref(),
+            ));
+        };
+        if !folder.is_dir() {
+            return Err(Error::not_found(format!(
+                "the folder `{}` does not exist",
+                crate::error::shown_path(&folder)
+            )));
+        }
+        Ok(Some(Project::at(&folder)))
+    }
+
+    /// The environments that are meant: `-e`, then `VAULT_ENV`, then `default` in `vault.toml`.
+    ///
+    /// # Errors
+    ///
+    /// None is named anywhere, or an item of the list can't be the name of one.
+    pub(crate) fn environments(
+        &self,
+        project: &Project,
+        settings: &Settings,
+    ) -> Result<Vec<EnvName>> {
+        let named =
+            self.globals.env.last().map(String::as_str).or_else(|| self.outside.text("VAULT_ENV"));
+        let Some(list) = named else {
+            return settings
+                .default
+                .clone()
+                .map(|name| vec![name])
+                .ok_or_else(|| no_environment(project));
+        };
+        list.split(',').map(str::trim).map(|item| self.environment_item(project, item)).collect()
+    }
+
+    fn environment_item(&self, project: &Project, item: &str) -> Result<EnvName> {
+        if item.contains(['.', '/']) {
+            return Err(Error::usage(format!(
+                "`{}` is a dotenv file, which this version can't read beside a vault",
+                shown(item)
+            ))
+            .hint("bring it in with `vault import`"));
+        }
+        item.parse().map_err(|_| project.unknown(item))
+    }
+
+    /// The one environment that is meant.
+    pub(crate) fn environment(&self, project: &Project) -> Result<EnvName> {
+        let mut names = self.environments(project, &project.settings()?)?;
+        match names.pop() {
+            Some(name) if names.is_empty() => Ok(name),
+            _ => Err(Error::usage("this command works on one environment, and `-e` names several")),
+        }
+    }
+
+    /// Reads an environment and opens it with this user's key.
+    pub(crate) fn open(&self, project: &Project, environment: &EnvName) -> Result<(Vault, Opened)> {
+        let vault = project.read(environment)?;
+        let opened = vault.open(&self.key()?)?;
+        self.ui.detail(&format!(
+            "{environment}: opened as {}, data key {}",
+            opened.me(),
+            opened.fingerprint()
+        ));
+        Ok((vault, opened))
+    }
+
+    /// Asks whether to go on with something that loses data. `-y` answers.
+    ///
+    /// # Errors
+    ///
+    /// The answer is no, or there is nobody to ask.
+    pub(crate) fn confirm(&self, what: &str) -> Result<()> {
+        if self.globals.yes {
+            return Ok(());
+        }
+        if !crate::cli::prompt::possible() {
+            return Err(Error::failed(format!("{what}: not done without an answer"))
+                .hint("add `-y` to say yes"));
+        }
+        if crate::cli::prompt::confirmed(&format!("vault: {what}. Go on?"))? {
+            return Ok(());
+        }
+        Err(Error::failed("nothing was changed"))
+    }
+}
+
+fn no_environment(project: &Project) -> Error {
+    let known = project.environments().unwrap_or_default();
+    let names: Vec<&str> = known.iter().map(EnvName::as_str).collect();
+    let error = Error::usage(
+        "no environment is named: neither `-e`, nor VAULT_ENV, nor `default` in vault.toml",
+    );
+    match names.first() {
+        Some(first) => {
+            error.hint(format!("add `-e {first}`; the environments are {}", names.join(", ")))
+        }
+        None => error.hint("make one with `vault init`"),
+    }
+}
+
+/// The error for a variable that isn't there, with the near name among those that are.
+pub(crate) fn unknown_variable(vault: &Vault, name: &VarName) -> Error {
+    let environment = vault.environment();
+    let error = Error::not_found(format!("{environment} has no {name}")).about(environment);
+    match nearest(name.as_str(), vault.file.secrets.keys().map(VarName::as_str)) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint(format!("`vault list -e {environment}` shows the names")),
+    }
+}
+
+/// A variable name as it was typed.
+pub(crate) fn variable(text: &str) -> Result<VarName> {
+    text.parse().map_err(|rule| Error::usage(format!("`{}`: {rule}", shown(text))))
+}
+
+/// A list of variable names as it was typed, separated by commas.
+pub(crate) fn variables(list: &[String]) -> Result<BTreeSet<VarName>> {
+    list.iter()
+        .flat_map(|item| item.split(','))
+        .filter(|item| !item.is_empty())
+        .map(variable)
+        .collect()
+}
+
+/// Refuses a name that may not be stored: our own, or one that changes how programs load unless
+/// `vault.toml` allows it.
+pub(crate) fn check_storable(name: &VarName, settings: &Settings) -> Result<()> {
+    if name.is_ours() {
+        return Err(Error::usage(format!(
+            "{name} is a setting of vault itself and can't be a variable of an environment"
+        )));
+    }
+    if name.is_loader() && !settings.loader.contains(name) {
+        return Err(Error::usage(format!(
+            "{name} changes how programs load: whoever may set it runs code in every command"
+        ))
+        .hint(format!(
+            "if that is wanted, write `loader = [\"{name}\"]` under `[allow]` in vault.toml"
+        )));
+    }
+    Ok(())
+}
+
+/// A day as `2026-11-23`, in UTC, of seconds since 1970.
+pub(crate) fn day(time: u64) -> String {
+    // Howard Hinnant's civil_from_days, for days since 1970: eras of 400 years that begin in March.
+    let days = time / 86_400 + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_told_as_in_the_calendar() {
+        let told =
+            [0, 951_782_400, 951_868_800, 1_709_164_800, 1_795_435_200, 4_107_542_399].map(day);
+        assert_eq!(
+            told,
+            ["1970-01-01", "2000-02-29", "2000-03-01", "2024-02-29", "2026-11-23", "2100-02-28"]
+        );
+    }
+}

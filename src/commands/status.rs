@@ -1,0 +1,149 @@
+//! `vault status`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Context, day};
+use crate::cli::ui::count;
+use crate::crypto::keys::{Identity, PublicKey};
+use crate::error::{Kind, Result};
+use crate::format::Fingerprint;
+use crate::vars::name::{MemberName, VarName};
+use crate::vault::exposure::exposed_to;
+use crate::vault::{Key, Vault};
+
+/// Show who you are, what you can open, who else can, and what is waiting
+///
+/// Needs no key. What could not be verified with one is marked so.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {}
+
+/// What is known of one environment.
+struct Environment {
+    vault: Vault,
+    /// My name in it and the data key's fingerprint, if my key opens it.
+    mine: Option<(MemberName, Fingerprint)>,
+    /// Why the key did not open it, where that is worth saying.
+    problem: Option<String>,
+}
+
+/// Runs it.
+pub(crate) fn run(_: &StatusArgs, context: &Context) -> Result<()> {
+    let project = context.project()?;
+    let identities = context.find_identities()?.unwrap_or_default();
+    let keys: Vec<PublicKey> = identities.iter().filter_map(Identity::public_key).collect();
+    let mut environments = Vec::new();
+    for name in project.environments()? {
+        environments.push(look(project.read(&name)?, &identities)?);
+    }
+    let text =
+        if context.ui.json { as_json(&keys, &environments) } else { as_text(&keys, &environments) };
+    context.ui.out(text.as_bytes())
+}
+
+fn look(vault: Vault, identities: &[Identity]) -> Result<Environment> {
+    match vault.open(&Key::Identities(identities.to_vec())) {
+        Ok(opened) => {
+            let mine = Some((opened.me().clone(), opened.fingerprint()));
+            Ok(Environment { vault, mine, problem: None })
+        }
+        Err(error) if error.kind() == Kind::NoAccess => {
+            Ok(Environment { vault, mine: None, problem: None })
+        }
+        Err(error) => Ok(Environment { problem: Some(error.to_string()), vault, mine: None }),
+    }
+}
+
+fn as_text(keys: &[PublicKey], environments: &[Environment]) -> String {
+    let mut text = String::new();
+    if keys.is_empty() {
+        text.push_str("no private key\n");
+    }
+    for key in keys {
+        text.push_str(&format!("key {}\n    fingerprint {}\n", key, Fingerprint::of_key(key)));
+    }
+    for environment in environments {
+        text.push_str(&describe(environment));
+    }
+    text
+}
+
+fn describe(environment: &Environment) -> String {
+    let file = &environment.vault.file;
+    let access = match (&environment.mine, &environment.problem) {
+        (Some((me, _)), _) => format!("you are {me}"),
+        (None, Some(problem)) => problem.clone(),
+        (None, None) => "no access, so nothing here is verified".to_owned(),
+    };
+    let mut text = format!("\n{}: {access}\n", file.environment);
+    text.push_str(&format!("    {}\n", count(file.secrets.len(), "value")));
+    if let Some((_, fingerprint)) = &environment.mine {
+        text.push_str(&format!("    data key {fingerprint}, made {}\n", day(file.made)));
+    } else if let Some(key_id) = file.unverified_key_id() {
+        let hex: String = key_id.iter().map(|byte| format!("{byte:02x}")).collect();
+        text.push_str(&format!("    data key {hex}… (unverified), made {}\n", day(file.made)));
+    }
+    text.push_str(&format!("    members: {}\n", environment.vault.member_names()));
+    if !file.requests.is_empty() {
+        let names: Vec<&str> = file.requests.keys().map(MemberName::as_str).collect();
+        text.push_str(&format!("    asking for access: {}\n", names.join(", ")));
+    }
+    for former in file.former.keys() {
+        let exposed = exposed_to(file, former);
+        if !exposed.is_empty() {
+            let names: Vec<&str> = exposed.into_iter().map(VarName::as_str).collect();
+            text.push_str(&format!(
+                "    {} left on {} and knows {}: {}\n",
+                former.member(),
+                day(former.removed()),
+                count(names.len(), "value"),
+                names.join(", ")
+            ));
+        }
+    }
+    text
+}
+
+fn as_json(keys: &[PublicKey], environments: &[Environment]) -> String {
+    let key = |key: &PublicKey| json!({ "key": key.as_str(), "sort": key.sort(), "fingerprint": Fingerprint::of_key(key).to_string() });
+    let all: Vec<serde_json::Value> = environments
+        .iter()
+        .map(|environment| {
+            let file = &environment.vault.file;
+            let members: Vec<serde_json::Value> = file
+                .members
+                .iter()
+                .map(|(name, member)| json!({ "name": name.as_str(), "key": member.key.as_str(), "fingerprint": Fingerprint::of_key(&member.key).to_string() }))
+                .collect();
+            let requests: Vec<serde_json::Value> = file
+                .requests
+                .iter()
+                .map(|(name, key)| json!({ "name": name.as_str(), "key": key.as_str(), "fingerprint": Fingerprint::of_key(key).to_string() }))
+                .collect();
+            let exposures: Vec<serde_json::Value> = file
+                .former
+                .keys()
+                .map(|former| {
+                    let names: Vec<&str> = exposed_to(file, former).into_iter().map(VarName::as_str).collect();
+                    json!({ "member": former.member().as_str(), "removed": former.removed(), "names": names })
+                })
+                .collect();
+            json!({
+                "name": file.environment.as_str(),
+                "me": environment.mine.as_ref().map(|(me, _)| me.as_str()),
+                "verified": environment.mine.is_some(),
+                "problem": environment.problem,
+                "fingerprint": environment.mine.as_ref().map(|(_, fingerprint)| fingerprint.to_string()),
+                "made": file.made,
+                "values": file.secrets.len(),
+                "members": members,
+                "requests": requests,
+                "exposures": exposures,
+            })
+        })
+        .collect();
+    format!(
+        "{}\n",
+        json!({ "keys": keys.iter().map(key).collect::<Vec<_>>(), "environments": all })
+    )
+}

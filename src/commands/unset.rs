@@ -1,0 +1,36 @@
+//! `vault unset NAME…`.
+
+use clap::Args;
+
+use super::{Context, unknown_variable, variables};
+use crate::error::Result;
+
+/// Remove variables from an environment
+#[derive(Debug, Args)]
+pub(crate) struct UnsetArgs {
+    /// The variables
+    #[arg(required = true, add = super::completions::variable_names())]
+    names: Vec<String>,
+}
+
+/// Runs it. The values are not decrypted, so that a damaged one can be removed too.
+pub(crate) fn run(args: &UnsetArgs, context: &Context) -> Result<()> {
+    let names = variables(&args.names)?;
+    let project = context.project()?;
+    let environment = context.environment(&project)?;
+    let vault = project.read(&environment)?;
+    if let Some(name) = names.iter().find(|name| !vault.file.secrets.contains_key(*name)) {
+        return Err(unknown_variable(&vault, name));
+    }
+    let key = context.key()?;
+    vault.open(&key)?;
+    let told: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    context.confirm(&format!("{environment}: {} will be removed", told.join(", ")))?;
+    project.change(&environment, context.globals.yes, |vault| {
+        vault.open(&key)?;
+        for name in &names {
+            vault.file.secrets.remove(name).ok_or_else(|| unknown_variable(vault, name))?;
+        }
+        Ok(())
+    })
+}

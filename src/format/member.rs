@@ -1,0 +1,353 @@
+//! Members and former members: the sealed data key, the vouch, the proof (format.md, Seal to Vouch).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use zeroize::Zeroizing;
+
+use super::data_key::{DataKey, KEY_ID_LEN, Keys};
+use super::{Fault, TIME_LIMIT, VaultFile, lp};
+use crate::crypto;
+use crate::crypto::keys::{Identity, PublicKey};
+use crate::crypto::plugin::PluginAccess;
+use crate::vars::name::{EnvName, MemberName};
+
+/// key-id and HMAC-SHA256.
+pub(crate) const VOUCH_LEN: usize = KEY_ID_LEN + 32;
+/// The longest sealed or locked block: age's header parser takes quadratic time.
+pub(crate) const BLOCK_LIMIT: usize = 64 << 10;
+
+/// Somebody who may open the environment, as the file says.
+#[derive(Clone)]
+pub(crate) struct Member {
+    /// The public key.
+    pub(crate) key: PublicKey,
+    /// The private key under a passphrase, for a recovery member.
+    pub(crate) locked: Option<Vec<u8>>,
+    /// The data key, sealed to `key`.
+    pub(crate) sealed: Vec<u8>,
+    /// Who wrote this block.
+    pub(crate) by: MemberName,
+    /// Who made this member's private key, if somebody else did.
+    pub(crate) issued_by: Option<MemberName>,
+    /// What shows to this member that `by` knew the data key.
+    pub(crate) proof: Option<[u8; 32]>,
+    /// What shows that somebody with the data key wrote this block.
+    pub(crate) vouch: [u8; VOUCH_LEN],
+    /// The line of its header; 0 for one that is not in a file yet.
+    pub(crate) line: usize,
+}
+
+/// Somebody who could open the environment.
+#[derive(Clone)]
+pub(crate) struct Former {
+    /// The public key that he had.
+    pub(crate) key: PublicKey,
+    /// As a member's.
+    pub(crate) vouch: [u8; VOUCH_LEN],
+    /// The line of its header; 0 for one that is not in a file yet.
+    pub(crate) line: usize,
+}
+
+/// The name of an entry in the ledger, `NAME.REMOVED`, ordered bytewise as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FormerName {
+    text: String,
+    member: MemberName,
+    removed: u64,
+}
+
+impl FormerName {
+    /// The entry of a member who was removed at that time.
+    pub(crate) fn new(member: &MemberName, removed: u64) -> Self {
+        Self { text: format!("{member}.{removed}"), member: member.clone(), removed }
+    }
+
+    /// The whole name.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Who it was.
+    pub(crate) fn member(&self) -> &MemberName {
+        &self.member
+    }
+
+    /// When he was removed.
+    pub(crate) fn removed(&self) -> u64 {
+        self.removed
+    }
+}
+
+impl Ord for FormerName {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl PartialOrd for FormerName {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for FormerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for FormerName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let wrong = "a former entry is named `NAME.REMOVED`, a member name and a time in seconds";
+        let (member, removed) = text.split_once('.').ok_or(wrong)?;
+        let member = member.parse().map_err(|_| wrong)?;
+        let digits = !removed.is_empty() && removed.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits || (removed.len() > 1 && removed.starts_with('0')) {
+            return Err(wrong);
+        }
+        let removed = removed.parse().ok().filter(|time| *time < TIME_LIMIT);
+        let removed =
+            removed.ok_or("the time in the name of this former entry is no possible one")?;
+        Ok(Self { text: text.to_owned(), member, removed })
+    }
+}
+
+/// A member to be written: everything but what the writer makes.
+pub(crate) struct NewMember {
+    /// The public key.
+    pub(crate) key: PublicKey,
+    /// The private key under a passphrase, for a recovery member.
+    pub(crate) locked: Option<Vec<u8>>,
+    /// Who made the private key, if somebody else did.
+    pub(crate) issued_by: Option<MemberName>,
+}
+
+/// Who writes a block.
+pub(crate) struct Author<'a> {
+    /// The author's member name.
+    pub(crate) name: &'a MemberName,
+    /// The author's private key, which makes the proofs.
+    pub(crate) identity: &'a Identity,
+    /// The author's public key.
+    pub(crate) key: &'a PublicKey,
+}
+
+/// What every block of a file is bound to.
+pub(super) struct Binding<'a> {
+    pub(super) environment: &'a EnvName,
+    pub(super) id: &'a [u8; 16],
+    pub(super) keys: &'a Keys,
+    /// The digest over all former entries.
+    pub(super) ledger: [u8; 32],
+}
+
+impl Binding<'_> {
+    /// Seals the data key to a new member and vouches for the block.
+    pub(super) fn member(
+        &self,
+        name: &MemberName,
+        new: NewMember,
+        data_key: &DataKey,
+        author: &Author<'_>,
+        plugins: &PluginAccess,
+    ) -> Result<Member, Fault> {
+        let text = seal_text(self.environment, self.id, data_key);
+        let sealed = new.key.seal(&text, plugins).map_err(|error| {
+            let fault = Fault::from(error);
+            Fault { message: format!("member {name}: {}", fault.message), ..fault }
+        })?;
+        let proof = new
+            .key
+            .x25519()
+            .and_then(|_| self.proof_key(author.identity, author.key, &new.key, &new.key))
+            .map(|key| crypto::mac(&key, &self.proof_parts()));
+        let mut member = Member {
+            key: new.key,
+            locked: new.locked,
+            sealed,
+            by: author.name.clone(),
+            issued_by: new.issued_by,
+            proof,
+            vouch: [0; VOUCH_LEN],
+            line: 0,
+        };
+        member.vouch = self.vouch(&self.member_parts(name, &member).concat());
+        Ok(member)
+    }
+
+    /// Vouches for an entry of the ledger.
+    pub(super) fn former(&self, name: &FormerName, key: PublicKey) -> Former {
+        let vouch = self.vouch(&former_parts(name, &key).concat());
+        Former { key, vouch, line: 0 }
+    }
+
+    /// Checks the vouch of a member.
+    pub(super) fn check_member(&self, name: &MemberName, member: &Member) -> Result<(), Fault> {
+        let parts = self.member_parts(name, member).concat();
+        self.check(&parts, &member.vouch, member.line, &format!("member {name}"))
+    }
+
+    /// Checks the vouch of a former entry.
+    pub(super) fn check_former(&self, name: &FormerName, former: &Former) -> Result<(), Fault> {
+        let parts = former_parts(name, &former.key).concat();
+        self.check(&parts, &former.vouch, former.line, &format!("the former member {name}"))
+    }
+
+    fn vouch(&self, message: &[u8]) -> [u8; VOUCH_LEN] {
+        let mut vouch = [0; VOUCH_LEN];
+        let (key_id, tag) = vouch.split_at_mut(KEY_ID_LEN);
+        key_id.copy_from_slice(&self.keys.key_id);
+        tag.copy_from_slice(&crypto::mac(&self.keys.vouch, &[message]));
+        vouch
+    }
+
+    fn check(
+        &self,
+        message: &[u8],
+        vouch: &[u8; VOUCH_LEN],
+        line: usize,
+        what: &str,
+    ) -> Result<(), Fault> {
+        let (key_id, tag) = vouch.split_at(KEY_ID_LEN);
+        if key_id != self.keys.key_id {
+            return Err(Fault::earlier_key(Some(line), what));
+        }
+        if !crypto::mac_matches(&self.keys.vouch, &[message], tag) {
+            return Err(Fault::integrity(
+                Some(line),
+                format!("{what} was added or altered by somebody without a key, or the list of former members was"),
+            )
+            .hint("look at the last changes of this file in git, and take back the one that nobody can explain"));
+        }
+        Ok(())
+    }
+
+    fn member_parts(&self, name: &MemberName, member: &Member) -> [Vec<u8>; 9] {
+        let optional = |bytes: Option<&[u8]>| with_length(bytes.unwrap_or_default());
+        [
+            with_length(b"member"),
+            with_length(name.as_str().as_bytes()),
+            with_length(member.key.as_str().as_bytes()),
+            optional(member.locked.as_deref()),
+            with_length(&member.sealed),
+            with_length(member.by.as_str().as_bytes()),
+            optional(member.issued_by.as_ref().map(|name| name.as_str().as_bytes())),
+            optional(member.proof.as_ref().map(|proof| &proof[..])),
+            with_length(&self.ledger),
+        ]
+    }
+
+    /// The key of the proof that `by` gives to `member`, from the private key of either.
+    pub(super) fn proof_key(
+        &self,
+        mine: &Identity,
+        by: &PublicKey,
+        member: &PublicKey,
+        other: &PublicKey,
+    ) -> Option<Zeroizing<[u8; 32]>> {
+        let lengthed = |bytes: &[u8]| with_length(bytes);
+        let info = [
+            b"vault/1 proof".to_vec(),
+            lengthed(self.id),
+            lengthed(self.environment.as_str().as_bytes()),
+            lengthed(by.as_str().as_bytes()),
+            lengthed(member.as_str().as_bytes()),
+        ];
+        mine.shared_key(other, &info.each_ref().map(Vec::as_slice))
+    }
+
+    /// What the proof is a tag over.
+    pub(super) fn proof_parts(&self) -> [&[u8]; 2] {
+        const LEN: [u8; 8] = 32_u64.to_le_bytes();
+        [&LEN, &self.keys.fingerprint.0]
+    }
+}
+
+fn former_parts(name: &FormerName, key: &PublicKey) -> [Vec<u8>; 3] {
+    [b"former", name.as_str().as_bytes(), key.as_str().as_bytes()].map(with_length)
+}
+
+fn with_length(bytes: &[u8]) -> Vec<u8> {
+    [&lp(bytes)[..], bytes].concat()
+}
+
+/// SHA-256 over the name and key of every former entry, in the order of the names.
+pub(super) fn ledger_digest(former: &BTreeMap<FormerName, Former>) -> [u8; 32] {
+    let parts: Vec<Vec<u8>> = former
+        .iter()
+        .flat_map(|(name, entry)| [name.as_str(), entry.key.as_str()])
+        .map(|text| with_length(text.as_bytes()))
+        .collect();
+    crypto::sha256(parts.iter().map(Vec::as_slice))
+}
+
+/// The four lines that are sealed.
+fn seal_text(environment: &EnvName, id: &[u8; 16], key: &DataKey) -> Zeroizing<Vec<u8>> {
+    let key = Zeroizing::new(BASE64.encode(key.expose()));
+    let id = BASE64.encode(id);
+    let text = format!("vault-seal 1\nenvironment {environment}\nid {id}\nkey {}\n", key.as_str());
+    Zeroizing::new(text.into_bytes())
+}
+
+/// Reads the four lines back and checks that they are this file's.
+pub(super) fn read_seal(
+    text: &[u8],
+    file: &VaultFile,
+    line: usize,
+    name: &MemberName,
+) -> Result<DataKey, Fault> {
+    let malformed = || {
+        Fault::integrity(
+            Some(line),
+            format!("the seal of member {name} holds something that no vault writes"),
+        )
+    };
+    let text = std::str::from_utf8(text).map_err(|_| malformed())?;
+    let lines: Vec<&str> = text.strip_suffix('\n').ok_or_else(malformed)?.split('\n').collect();
+    let [first, environment, id, key] = lines[..] else { return Err(malformed()) };
+    let field = |line: &'static str, text: &str| -> Result<String, Fault> {
+        text.strip_prefix(line).map(str::to_owned).ok_or_else(malformed)
+    };
+    if first != "vault-seal 1" {
+        return Err(malformed());
+    }
+    let environment: EnvName =
+        field("environment ", environment)?.parse().map_err(|_| malformed())?;
+    if environment != file.environment {
+        let message = format!(
+            "this file was made for the environment {environment}, not for {}",
+            file.environment
+        );
+        return Err(Fault::integrity(Some(line), message)
+            .hint(format!("put the file back under its own name, `{environment}.toml`")));
+    }
+    if field("id ", id)? != BASE64.encode(file.id) {
+        let message = format!(
+            "the seal of member {name} belongs to another vault: its `id` is not this file's"
+        );
+        return Err(Fault::integrity(Some(line), message));
+    }
+    let key = Zeroizing::new(field("key ", key)?);
+    let decoded = Zeroizing::new(BASE64.decode(key.as_bytes()).map_err(|_| malformed())?);
+    let mut bytes = Zeroizing::new([0; 32]);
+    if decoded.len() != bytes.len() {
+        return Err(malformed());
+    }
+    bytes.copy_from_slice(&decoded);
+    Ok(DataKey::from_bytes(bytes))
+}
+
+impl Member {
+    /// Which data key the block was made under, as it says.
+    pub(crate) fn key_id(&self) -> [u8; KEY_ID_LEN] {
+        let mut id = [0; KEY_ID_LEN];
+        id.copy_from_slice(&self.vouch[..KEY_ID_LEN]);
+        id
+    }
+}

@@ -1,0 +1,214 @@
+//! From a file and a private key to its values, and back: the order of checks is format.md, Vouch.
+
+use std::collections::BTreeMap;
+
+use super::data_key::{DataKey, Fingerprint, Keys};
+use super::member::{Binding, ledger_digest, read_seal};
+use super::record::Content;
+use super::{Author, Fault, Former, FormerName, Member, NewMember, Record, RecordKind, VaultFile};
+use crate::crypto;
+use crate::crypto::keys::{Identity, PublicKey, Unsealed};
+use crate::crypto::plugin::PluginAccess;
+use crate::error::Kind;
+use crate::secret::Secret;
+use crate::vars::name::{EnvName, MemberName, VarName};
+
+/// How many passphrase-protected blocks are tried: each costs about a second.
+const LOCKED_TRIED: usize = 4;
+
+/// The right to read and write one file: its data key, after every vouch was found good.
+pub(crate) struct Opened {
+    keys: Keys,
+    me: MemberName,
+}
+
+impl Opened {
+    /// The member whose key opened the file.
+    pub(crate) fn me(&self) -> &MemberName {
+        &self.me
+    }
+
+    /// The name of the data key.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.keys.fingerprint
+    }
+
+    /// Decrypts one value.
+    pub(crate) fn read(&self, name: &VarName, record: &Record) -> Result<Content, Fault> {
+        record.open(&self.keys, name)
+    }
+
+    /// Encrypts one value.
+    pub(crate) fn write(
+        &self,
+        name: &VarName,
+        kind: RecordKind,
+        changed: u64,
+        note: &str,
+        value: &Secret,
+    ) -> Result<Record, Fault> {
+        Record::seal(&self.keys, name, kind, changed, note, value.expose())
+    }
+}
+
+/// What a new file is made of.
+pub(crate) struct NewFile<'a> {
+    /// The environment.
+    pub(crate) environment: EnvName,
+    /// When the data key is made.
+    pub(crate) made: u64,
+    /// Who may open it; the author among them.
+    pub(crate) members: BTreeMap<MemberName, NewMember>,
+    /// The ledger that it takes over.
+    pub(crate) former: BTreeMap<FormerName, PublicKey>,
+    /// Who makes it.
+    pub(crate) author: Author<'a>,
+}
+
+impl VaultFile {
+    /// A new environment under a new id and a new data key, without any values.
+    pub(crate) fn create(
+        new: NewFile<'_>,
+        plugins: &PluginAccess,
+    ) -> Result<(Self, Opened), Fault> {
+        let (id, data_key) = (crypto::random(), DataKey::generate());
+        let keys = Keys::derive(&data_key, &id, &new.environment, new.made);
+        let mut binding =
+            Binding { environment: &new.environment, id: &id, keys: &keys, ledger: [0; 32] };
+        let former: BTreeMap<FormerName, Former> = new
+            .former
+            .into_iter()
+            .map(|(name, key)| {
+                let entry = binding.former(&name, key);
+                (name, entry)
+            })
+            .collect();
+        binding.ledger = ledger_digest(&former);
+        let mut members = BTreeMap::new();
+        for (name, member) in new.members {
+            let block = binding.member(&name, member, &data_key, &new.author, plugins)?;
+            members.insert(name, block);
+        }
+        let opened = Opened { keys, me: new.author.name.clone() };
+        let file = Self {
+            environment: new.environment,
+            id,
+            made: new.made,
+            members,
+            former,
+            requests: BTreeMap::new(),
+            odd_requests: Vec::new(),
+            secrets: BTreeMap::new(),
+            comments: Vec::new(),
+        };
+        Ok((file, opened))
+    }
+
+    /// Opens the file with the first of `identities` that is a member's.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NoAccess`] when none of them is. Anything wrong with the seal, or with any vouch in the
+    /// file, is an integrity fault: nothing may be read, and nobody sealed to, before that is mended.
+    pub(crate) fn open(&self, identities: &[Identity]) -> Result<Opened, Fault> {
+        let mut damaged = None;
+        for identity in identities {
+            for (name, member) in self.blocks_of(identity) {
+                match identity.unseal(&member.sealed) {
+                    Ok(text) => {
+                        let data_key = read_seal(&text, self, member.line, name)?;
+                        return self.verified(&data_key, name);
+                    }
+                    Err(Unsealed::Failed(error)) => return Err(Fault::from(error)),
+                    // A plugin whose public key isn't known is tried on every block of that plugin.
+                    Err(_) if identity.public_key().is_none() => {}
+                    Err(Unsealed::NotForThisKey | Unsealed::Malformed) => {
+                        damaged.get_or_insert((name, member.line));
+                    }
+                }
+            }
+        }
+        match damaged {
+            Some((name, line)) => {
+                let message = format!(
+                    "the seal of member {name} is damaged: the key that it is for can't open it"
+                );
+                Err(Fault::integrity(Some(line), message)
+                    .hint("take this member's block back from git, or ask another member to grant it again"))
+            }
+            None => Err(no_access("this key opens nothing here")),
+        }
+    }
+
+    /// Opens the file with the passphrase of a recovery member.
+    pub(crate) fn open_locked(&self, passphrase: &Secret) -> Result<Opened, Fault> {
+        let locked = self
+            .members
+            .iter()
+            .filter_map(|(name, member)| Some((name, member, member.locked.as_ref()?)));
+        let mut any = false;
+        for (name, member, locked) in locked.take(LOCKED_TRIED) {
+            any = true;
+            let fault = |error| {
+                let fault = Fault::from(error);
+                Fault {
+                    line: Some(member.line),
+                    message: format!("member {name}: {}", fault.message),
+                    ..fault
+                }
+            };
+            let Some(text) = crypto::unlock(locked, passphrase).map_err(fault)? else { continue };
+            let identity = Identity::from_line(&text).map_err(fault)?;
+            if identity.public_key().as_ref() != Some(&member.key) {
+                let message =
+                    format!("the locked key of member {name} is not the one of its `key`");
+                return Err(Fault::integrity(Some(member.line), message));
+            }
+            return self.open(&[identity]);
+        }
+        Err(no_access(if any {
+            "the passphrase opens no recovery member here"
+        } else {
+            "there is no recovery member here"
+        }))
+    }
+
+    /// The blocks that this identity may open, in the order of their names.
+    fn blocks_of<'a>(
+        &'a self,
+        identity: &Identity,
+    ) -> impl Iterator<Item = (&'a MemberName, &'a Member)> {
+        let public = identity.public_key();
+        let plugin = identity.plugin().map(str::to_owned);
+        self.members.iter().filter(move |(_, member)| match &public {
+            Some(public) => member.key == *public,
+            None => plugin.is_some() && member.key.plugin() == plugin.as_deref(),
+        })
+    }
+
+    fn verified(&self, data_key: &DataKey, me: &MemberName) -> Result<Opened, Fault> {
+        let keys = Keys::derive(data_key, &self.id, &self.environment, self.made);
+        if self.members.values().all(|member| member.key_id() != keys.key_id) {
+            let message =
+                "`made` was altered, or every member but one was put in from another version";
+            return Err(Fault::integrity(None, message).hint("take the file back from git"));
+        }
+        let binding = Binding {
+            environment: &self.environment,
+            id: &self.id,
+            keys: &keys,
+            ledger: ledger_digest(&self.former),
+        };
+        for (name, member) in &self.members {
+            binding.check_member(name, member)?;
+        }
+        for (name, former) in &self.former {
+            binding.check_former(name, former)?;
+        }
+        Ok(Opened { keys, me: me.clone() })
+    }
+}
+
+fn no_access(message: &str) -> Fault {
+    Fault { line: None, kind: Kind::NoAccess, message: message.to_owned(), hint: None }
+}

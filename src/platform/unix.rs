@@ -1,0 +1,198 @@
+//! Linux, macOS and the BSDs.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata, Permissions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::process::{Resource, WaitOptions};
+
+use super::Ended;
+
+/// Closes this process to debuggers, core dumps and other processes of the same user. The kernel opens
+/// it again at exec, so a command that is run is as it would be without us.
+///
+/// A lowered `RLIMIT_CORE` would be inherited by the command and could not be raised again; this is not.
+pub(crate) fn harden() {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        // It can only fail for a wrong argument.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
+}
+
+/// Takes a variable out of this process's own environment.
+///
+/// Only to be called while there is one thread.
+#[expect(unsafe_code, reason = "std::env::remove_var is unsafe beside other threads")]
+#[expect(clippy::disallowed_methods, reason = "the only writer of our own environment")]
+pub(crate) fn forget_variable(name: &str) {
+    // SAFETY: main calls this before it starts any thread, so nobody reads the environment meanwhile.
+    unsafe { std::env::remove_var(name) };
+}
+
+/// Opens a file for reading without waiting for a FIFO's writer, and without handing it to children.
+pub(crate) fn open_for_reading(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+}
+
+/// Bytes as what a program gets: any bytes are a string to the system.
+pub(crate) fn os_string(bytes: &[u8]) -> OsString {
+    use std::os::unix::ffi::OsStringExt as _;
+    OsString::from_vec(bytes.to_vec())
+}
+
+/// Whose file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// This user's.
+    Us,
+    /// Root's, who can read everything anyway.
+    Root,
+    /// Another user's.
+    Another,
+}
+
+/// Whose file it is.
+pub(crate) fn owner(metadata: &Metadata) -> Owner {
+    match metadata.uid() {
+        uid if uid == rustix::process::geteuid().as_raw() => Owner::Us,
+        0 => Owner::Root,
+        _ => Owner::Another,
+    }
+}
+
+/// The permission bits of group and others (octal `077`).
+pub(crate) fn group_and_others(metadata: &Metadata) -> u32 {
+    metadata.mode() & 0o077
+}
+
+/// Sets the mode of a file to `0600`, or of a folder to `0700`.
+pub(crate) fn tighten(path: &Path) -> io::Result<()> {
+    let mode = if std::fs::metadata(path)?.is_dir() { 0o700 } else { 0o600 };
+    std::fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+/// Gives a new file the mode of the one it replaces, or the usual one (`0666` less the umask).
+pub(crate) fn set_mode_like(file: &File, old: Option<&Metadata>) -> io::Result<()> {
+    let mode = match old {
+        Some(old) => old.mode() & 0o777,
+        None => 0o666 & !umask(),
+    };
+    file.set_permissions(Permissions::from_mode(mode))
+}
+
+/// The umask can only be read by setting it; nobody else creates files meanwhile.
+fn umask() -> u32 {
+    let mask = rustix::process::umask(Mode::from_raw_mode(0o077));
+    rustix::process::umask(mask);
+    u32::from(mask.as_raw_mode())
+}
+
+/// A locked folder.
+pub(crate) type FolderHandle = OwnedFd;
+
+/// Locks a folder against other writers, waiting for them, until the descriptor is dropped.
+///
+/// The folder and not the file: a file is replaced by rename, and a lock on the old one locks nothing.
+pub(crate) fn lock_folder(folder: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+    loop {
+        match rustix::fs::flock(&folder, FlockOperation::LockExclusive) {
+            Err(rustix::io::Errno::INTR) => {}
+            result => return result.map(|()| folder).map_err(io::Error::from),
+        }
+    }
+}
+
+/// Makes a rename in the folder last through a power cut.
+pub(crate) fn sync_folder(folder: &OwnedFd) -> io::Result<()> {
+    match rustix::fs::fsync(folder) {
+        // Some network file systems can't sync a folder; the rename itself has happened.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOTSUP) | Ok(()) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether there is a terminal to ask a person on, wherever stdin and stdout lead.
+pub(crate) fn terminal_is_there() -> bool {
+    rustix::fs::open("/dev/tty", OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
+        .is_ok()
+}
+
+/// How many bytes arguments and environment may have together: execve(2) allows a quarter of the soft
+/// stack limit, at least 128 KiB and at most 6 MiB, each string with its NUL and its pointer.
+pub(crate) fn environment_limit() -> usize {
+    const LEAST: u64 = 128 << 10;
+    const MOST: u64 = 6 << 20;
+    let stack = rustix::process::getrlimit(Resource::Stack).current;
+    let limit = stack.map_or(MOST, |soft| (soft / 4).clamp(LEAST, MOST));
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+/// What execvp(3) would find at this path.
+pub(crate) fn executable(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path)?.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::PermissionDenied));
+    }
+    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).map_err(io::Error::from)
+}
+
+/// Where execvp(3) looks when there is no PATH.
+pub(crate) fn find_in_default_path() -> &'static OsStr {
+    OsStr::new("/bin:/usr/bin")
+}
+
+/// Replaces this process with `program`, and returns only if that fails.
+///
+/// SIGPIPE goes back to its default, which Rust's runtime had set to be ignored. A script without `#!`
+/// is given to /bin/sh, as execvp(3) does in glibc and not in musl.
+#[expect(
+    clippy::disallowed_types,
+    reason = "the one exec of the program, called by process/replace only"
+)]
+pub(crate) fn replace_process(
+    program: &Path,
+    argv: &[OsString],
+    environment: impl Iterator<Item = (OsString, OsString)>,
+) -> io::Result<Ended> {
+    use std::process::Command;
+    let environment: Vec<(OsString, OsString)> = environment.collect();
+    let command = |program: &Path| {
+        let mut command = Command::new(program);
+        command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+        command
+    };
+    let (name, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let failed = command(program).arg0(name).args(arguments).exec();
+    if failed.raw_os_error() != Some(rustix::io::Errno::NOEXEC.raw_os_error()) {
+        return Err(failed);
+    }
+    Err(command(Path::new("/bin/sh")).arg0("sh").arg(program).args(arguments).exec())
+}
+
+/// The status of a helper that was waited for, as a shell would give it.
+pub(crate) fn wait_for(status: std::process::ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
+}
+
+/// Waits for children that somebody else started and forgot (age does, with plugins), so that the
+/// program which replaces us does not inherit a zombie. At most two seconds.
+pub(crate) fn reap_children() {
+    let until = Instant::now() + Duration::from_secs(2);
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) => {}
+            Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(2)),
+            Ok(None) | Err(_) => return,
+        }
+    }
+}

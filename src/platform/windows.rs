@@ -1,0 +1,138 @@
+//! Windows: the same names with what the standard library gives. There is no exec here, so `run` waits
+//! for its command; modes and owners of files are left to the system's access lists.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::Path;
+
+use super::Ended;
+
+/// Whose file it is. Windows' access lists are not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "the other systems tell all three")]
+pub(crate) enum Owner {
+    /// This user's.
+    Us,
+    /// Root's.
+    Root,
+    /// Another user's.
+    Another,
+}
+
+/// There is nothing to switch off.
+pub(crate) fn harden() {}
+
+/// Takes a variable out of this process's own environment, while there is one thread.
+#[expect(unsafe_code, reason = "std::env::remove_var is unsafe beside other threads")]
+#[expect(clippy::disallowed_methods, reason = "the only writer of our own environment")]
+pub(crate) fn forget_variable(name: &str) {
+    // SAFETY: main calls this before it starts any thread, so nobody reads the environment meanwhile.
+    unsafe { std::env::remove_var(name) };
+}
+
+/// Opens a file for reading.
+pub(crate) fn open_for_reading(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// Bytes as what a program gets: only text is a string to this system.
+pub(crate) fn os_string(bytes: &[u8]) -> OsString {
+    OsString::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// Files are taken to be this user's.
+pub(crate) fn owner(_: &Metadata) -> Owner {
+    Owner::Us
+}
+
+/// There are no permission bits.
+pub(crate) fn group_and_others(_: &Metadata) -> u32 {
+    0
+}
+
+/// There are no permission bits.
+pub(crate) fn tighten(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// There are no permission bits.
+pub(crate) fn set_mode_like(_: &File, _: Option<&Metadata>) -> io::Result<()> {
+    Ok(())
+}
+
+/// A locked folder.
+pub(crate) type FolderHandle = File;
+
+/// Locks a file beside the folder's own: folders can't be locked here.
+pub(crate) fn lock_folder(folder: &Path) -> io::Result<File> {
+    use std::os::windows::fs::OpenOptionsExt as _;
+    let path = folder.join(".vault.lock");
+    loop {
+        // No sharing: the second opener fails until the first one closes.
+        match std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .share_mode(0)
+            .open(&path)
+        {
+            Err(error) if error.raw_os_error() == Some(32) => {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Renames last by themselves.
+pub(crate) fn sync_folder(_: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Whether there is a console.
+pub(crate) fn terminal_is_there() -> bool {
+    File::open("CONIN$").is_ok()
+}
+
+/// The environment block of a process has at most 32,767 characters.
+pub(crate) fn environment_limit() -> usize {
+    32_767
+}
+
+/// Whether there is a file at this path.
+pub(crate) fn executable(path: &Path) -> io::Result<()> {
+    std::fs::metadata(path).map(drop)
+}
+
+/// There is no default.
+pub(crate) fn find_in_default_path() -> &'static OsStr {
+    OsStr::new("")
+}
+
+/// Runs `program` and waits for its end.
+#[expect(
+    clippy::disallowed_types,
+    reason = "the one start of the program, called by process/replace only"
+)]
+pub(crate) fn replace_process(
+    program: &Path,
+    argv: &[OsString],
+    environment: impl Iterator<Item = (OsString, OsString)>,
+) -> io::Result<Ended> {
+    let arguments = argv.get(1..).unwrap_or_default();
+    let status = std::process::Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(environment)
+        .status()?;
+    Ok(Ended(u8::try_from(wait_for(status)).unwrap_or(1)))
+}
+
+/// The status of a helper that was waited for.
+pub(crate) fn wait_for(status: std::process::ExitStatus) -> i32 {
+    status.code().unwrap_or(1)
+}
+
+/// There are no zombies.
+pub(crate) fn reap_children() {}

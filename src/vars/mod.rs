@@ -1,0 +1,61 @@
+//! Ground floor: names and values, and the texts that carry them. No files, no keys, no terminal.
+
+pub(crate) mod dotenv;
+pub(crate) mod export;
+pub(crate) mod import;
+pub(crate) mod name;
+
+use std::collections::BTreeMap;
+
+use self::name::VarName;
+use crate::secret::Secret;
+
+/// `NAME=value` of a variable in bytes: one string of execve(2) on Linux, less its NUL (format.md, Record).
+pub(crate) const VARIABLE_LIMIT: usize = 131_071;
+
+/// The variables of an environment, in the order of their names. Each name is there once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vars(BTreeMap<VarName, Secret>);
+
+impl Vars {
+    /// The pairs in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&VarName, &Secret)> {
+        self.0.iter()
+    }
+
+    /// The value of a name.
+    pub fn get(&self, name: &VarName) -> Option<&Secret> {
+        self.0.get(name)
+    }
+
+    /// Sets a name and gives back what it was before.
+    pub fn insert(&mut self, name: VarName, value: Secret) -> Option<Secret> {
+        self.0.insert(name, value)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Lays `later` over these: where both have a name, the later value holds.
+    pub fn overlay(&mut self, later: Vars) {
+        self.0.extend(later.0);
+    }
+
+    /// Keeps the pairs whose name `wanted` says yes to.
+    pub fn retain(&mut self, mut wanted: impl FnMut(&VarName) -> bool) {
+        self.0.retain(|name, _| wanted(name));
+    }
+}
+
+impl FromIterator<(VarName, Secret)> for Vars {
+    fn from_iter<I: IntoIterator<Item = (VarName, Secret)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+}

@@ -1,0 +1,188 @@
+//! The domain: what people do with a vault.
+//!
+//! A [`Project`] is the folder; a [`Vault`] is one environment in it, read whole. To read values it is
+//! opened with identities, to change it [`Project::change`] takes the lock, reads again, and writes once.
+//! Nothing here prompts, prints, or looks at the process's environment or clock.
+
+pub(crate) mod exposure;
+mod project;
+mod requirements;
+pub(crate) mod settings;
+
+use std::path::{Path, PathBuf};
+
+pub use self::project::Project;
+pub(crate) use self::project::join;
+pub(crate) use self::requirements::missing;
+
+use crate::crypto::keys::Identity;
+use crate::error::{Error, Kind, Result};
+use crate::format::{Content, Opened, Record, RecordKind, VaultFile};
+use crate::secret::Secret;
+use crate::vars::Vars;
+use crate::vars::name::{EnvName, VarName};
+
+/// One environment, as its file says.
+pub(crate) struct Vault {
+    /// Where the file lies.
+    pub(crate) path: PathBuf,
+    /// What it says.
+    pub(crate) file: VaultFile,
+}
+
+/// What opens a vault.
+pub(crate) enum Key {
+    /// Private keys; the first that is a member's counts.
+    Identities(Vec<Identity>),
+    /// The passphrase of a recovery member.
+    Recovery(Secret),
+}
+
+/// What became of one `set`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SetOutcome {
+    /// There was no such name.
+    Added,
+    /// It had another value.
+    Changed,
+    /// It had this value already, and keeps its ciphertext.
+    Same,
+}
+
+impl Vault {
+    /// Reads the bytes of the file at `path`, whose environment is `environment`.
+    pub(crate) fn parse(path: &Path, environment: &EnvName, bytes: &[u8]) -> Result<Self> {
+        let file = VaultFile::parse(bytes, environment)
+            .map_err(|fault| fault.at(path).about(environment))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// The environment.
+    pub(crate) fn environment(&self) -> &EnvName {
+        &self.file.environment
+    }
+
+    /// Opens it and checks every member. Who can grant is named where the key opens nothing.
+    pub(crate) fn open(&self, key: &Key) -> Result<Opened> {
+        let opened = match key {
+            Key::Identities(identities) => self.file.open(identities),
+            Key::Recovery(passphrase) => self.file.open_locked(passphrase),
+        };
+        opened.map_err(|fault| {
+            let error = fault.at(&self.path).about(self.environment());
+            if error.kind() == Kind::NoAccess && error.hint_text().is_none() {
+                error.hint(format!(
+                    "ask one of its members to grant you access: {}",
+                    self.member_names()
+                ))
+            } else {
+                error
+            }
+        })
+    }
+
+    /// The members' names in one line, at most ten of them.
+    pub(crate) fn member_names(&self) -> String {
+        const SHOWN: usize = 10;
+        let names: Vec<&str> =
+            self.file.members.keys().take(SHOWN).map(|name| name.as_str()).collect();
+        match self.file.members.len().saturating_sub(SHOWN) {
+            0 => names.join(", "),
+            more => format!("{} and {more} more", names.join(", ")),
+        }
+    }
+
+    /// One value. None if the name isn't there.
+    pub(crate) fn get(&self, opened: &Opened, name: &VarName) -> Result<Option<Secret>> {
+        let Some(record) = self.file.secrets.get(name) else { return Ok(None) };
+        self.content(opened, name, record).map(|content| Some(content.value))
+    }
+
+    /// Every variable, decrypted.
+    ///
+    /// # Errors
+    ///
+    /// A value is damaged, or there is a file secret, of which a child would get a path.
+    pub(crate) fn vars(&self, opened: &Opened) -> Result<Vars> {
+        let file = |record: &Record| record.kind() == RecordKind::File;
+        if let Some((name, record)) = self.file.secrets.iter().find(|(_, record)| file(record)) {
+            let message = format!(
+                "{}:{}: {name} is a file secret, which this version can't hand to a program",
+                crate::error::shown_path(&self.path),
+                record.line()
+            );
+            return Err(Error::integrity(message)
+                .about(self.environment())
+                .hint("install the current version of vault"));
+        }
+        self.file
+            .secrets
+            .iter()
+            .map(|(name, record)| Ok((name.clone(), self.content(opened, name, record)?.value)))
+            .collect()
+    }
+
+    /// Sets a variable, at the time `now`. `note` replaces the note; where it is None, the old one stays.
+    /// The same value again keeps its time of change, and with the same note its ciphertext.
+    pub(crate) fn set(
+        &mut self,
+        opened: &Opened,
+        name: &VarName,
+        value: &Secret,
+        note: Option<&str>,
+        now: u64,
+    ) -> Result<SetOutcome> {
+        let old = match self.file.secrets.get(name) {
+            Some(record) => {
+                Some((record.changed(), self.content(opened, name, record)?, record.kind()))
+            }
+            None => None,
+        };
+        let old_note = old.as_ref().map_or("", |(_, content, _)| content.note.as_str());
+        let note = note.unwrap_or(old_note);
+        let unchanged = |(changed, content, kind): &(u64, Content, RecordKind)| {
+            (*kind == RecordKind::Variable && content.value == *value).then_some(*changed)
+        };
+        let same = old.as_ref().and_then(unchanged);
+        if same.is_some() && note == old_note {
+            return Ok(SetOutcome::Same);
+        }
+        let later = || {
+            exposure::time_of_change(now, old.as_ref().map(|old| old.0), self.file.latest_removed())
+        };
+        let changed = same
+            .or_else(later)
+            .ok_or_else(|| exposure::clock_is_poisoned(name).about(self.environment()))?;
+        let record = opened
+            .write(name, RecordKind::Variable, changed, note, value)
+            .map_err(|fault| fault.at(&self.path).about(self.environment()))?;
+        let outcome = match (&old, same) {
+            (None, _) => SetOutcome::Added,
+            (Some(_), Some(_)) => SetOutcome::Same,
+            (Some(_), None) => SetOutcome::Changed,
+        };
+        self.file.secrets.insert(name.clone(), record);
+        Ok(outcome)
+    }
+
+    /// Copies a value with its note and time of change from another vault.
+    pub(crate) fn copy(
+        &mut self,
+        mine: &Opened,
+        from: &Self,
+        theirs: &Opened,
+        name: &VarName,
+    ) -> Result<()> {
+        let Some(record) = from.file.secrets.get(name) else { return Ok(()) };
+        let content = from.content(theirs, name, record)?;
+        let copied = mine
+            .write(name, record.kind(), record.changed(), &content.note, &content.value)
+            .map_err(|fault| fault.at(&self.path).about(self.environment()))?;
+        self.file.secrets.insert(name.clone(), copied);
+        Ok(())
+    }
+
+    fn content(&self, opened: &Opened, name: &VarName, record: &Record) -> Result<Content> {
+        opened.read(name, record).map_err(|fault| fault.at(&self.path).about(self.environment()))
+    }
+}

@@ -1,0 +1,231 @@
+//! The folder of a project: where it is found, which environments it has, how a file in it is changed.
+
+use std::path::{Path, PathBuf};
+
+use super::settings::Settings;
+use super::{Key, Vault};
+use crate::crypto::keys::Identity;
+use crate::error::{Error, Result, shown_path};
+use crate::format::FILE_LIMIT;
+use crate::store::file::{self, FolderLock};
+use crate::vars::Vars;
+use crate::vars::name::{EnvName, nearest};
+
+/// The folder of the environments in a project.
+const ENVS_FOLDER: &str = "envs";
+/// The project's settings.
+const SETTINGS_FILE: &str = "vault.toml";
+/// `vault.toml` is written by hand.
+const SETTINGS_LIMIT: usize = 1 << 20;
+
+/// A folder that has a `vault.toml`, or an `envs` folder with environments.
+#[derive(Debug, Clone)]
+pub struct Project {
+    root: PathBuf,
+    /// The way to `root` from the working directory, so that messages show short paths.
+    near: PathBuf,
+}
+
+impl Project {
+    /// The project of the folder `start`: the nearest folder upwards that has a `vault.toml` or an
+    /// `envs/*.toml`. None if there is none up to the root of the file system.
+    pub fn discover(start: &Path) -> Option<Self> {
+        start.ancestors().map(Self::at).find(Self::exists)
+    }
+
+    /// As [`Project::discover`] from the working directory `start`; `home` is the last folder looked at
+    /// for a start below it.
+    pub(crate) fn discover_from(start: &Path, home: Option<&Path>) -> Option<Self> {
+        let mut near = PathBuf::new();
+        for folder in start.ancestors() {
+            let candidate = Self { root: folder.to_owned(), near: near.clone() };
+            if candidate.exists() {
+                return Some(candidate);
+            }
+            if home == Some(folder) {
+                return None;
+            }
+            near.push("..");
+        }
+        None
+    }
+
+    /// The project in exactly this folder, whether or not it has anything yet.
+    pub(crate) fn at(root: &Path) -> Self {
+        Self { root: root.to_owned(), near: root.to_owned() }
+    }
+
+    /// The project in the working directory `root`, whether or not it has anything yet.
+    pub(crate) fn here(root: &Path) -> Self {
+        Self { root: root.to_owned(), near: PathBuf::new() }
+    }
+
+    fn exists(&self) -> bool {
+        self.root.join(SETTINGS_FILE).exists()
+            || !self.environments().unwrap_or_default().is_empty()
+    }
+
+    /// The project's folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The names of the environments, sorted: each `envs/NAME.toml` whose NAME can be one.
+    pub fn environments(&self) -> Result<Vec<EnvName>> {
+        let folder = self.near.join(ENVS_FOLDER);
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io("read the folder", &folder, &error)),
+        };
+        let name = |file: &str| file.strip_suffix(".toml")?.parse().ok();
+        let mut names: Vec<EnvName> =
+            entries.flatten().filter_map(|entry| name(entry.file_name().to_str()?)).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Decrypts an environment.
+    ///
+    /// # Errors
+    ///
+    /// There is no such environment, the identity is no member's, or the file is damaged.
+    pub fn open(&self, environment: &EnvName, identity: &Identity) -> Result<Vars> {
+        let vault = self.read(environment)?;
+        let opened = vault.open(&Key::Identities(vec![identity.clone()]))?;
+        vault.vars(&opened)
+    }
+
+    /// Where the file of an environment lies, or would lie.
+    pub(crate) fn path(&self, environment: &EnvName) -> PathBuf {
+        self.near.join(ENVS_FOLDER).join(format!("{environment}.toml"))
+    }
+
+    /// Reads an environment. Nothing of it is authenticated yet.
+    pub(crate) fn read(&self, environment: &EnvName) -> Result<Vault> {
+        self.find(environment)?.ok_or_else(|| self.unknown(environment.as_str()))
+    }
+
+    /// Reads an environment if it is there.
+    pub(crate) fn find(&self, environment: &EnvName) -> Result<Option<Vault>> {
+        let path = self.path(environment);
+        let bytes =
+            file::read(&path, &self.root, FILE_LIMIT).map_err(|error| error.about(environment))?;
+        bytes.map(|bytes| Vault::parse(&path, environment, &bytes)).transpose()
+    }
+
+    /// The error for an environment that isn't there: with the near name, or all of them.
+    pub(crate) fn unknown(&self, name: &str) -> Error {
+        let known = self.environments().unwrap_or_default();
+        let error = Error::not_found(format!(
+            "there is no environment `{}`",
+            crate::vars::name::shown(name)
+        ))
+        .about(name);
+        if known.is_empty() {
+            return error.hint("make one with `vault init`");
+        }
+        match nearest(name, known.iter().map(EnvName::as_str)) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error.hint(format!("the environments are {}", join(&known))),
+        }
+    }
+
+    /// What `vault.toml` says, or nothing if there is none.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        let path = self.near.join(SETTINGS_FILE);
+        match file::read(&path, &self.root, SETTINGS_LIMIT)? {
+            Some(bytes) => Settings::parse(&bytes, &path),
+            None => Ok(Settings::default()),
+        }
+    }
+
+    /// Changes an environment under the lock of its folder: reads it, has `change` change it, and
+    /// replaces the file if its text became another.
+    ///
+    /// `drop_comments` allows comments and odd requests of other programs to be lost.
+    pub(crate) fn change<T>(
+        &self,
+        environment: &EnvName,
+        drop_comments: bool,
+        change: impl FnOnce(&mut Vault) -> Result<T>,
+    ) -> Result<T> {
+        // Before the lock, so that a misspelled name is told as such.
+        let path = file::resolve(&self.read(environment)?.path, &self.root)?;
+        let (folder, name) = folder_and_name(&path)?;
+        let lock = FolderLock::take(folder)?;
+        let bytes = file::read(&path, &self.root, FILE_LIMIT)?
+            .ok_or_else(|| self.unknown(environment.as_str()))?;
+        let mut vault = Vault::parse(&self.path(environment), environment, &bytes)?;
+        let text = |vault: &Vault| {
+            vault.file.to_text().map_err(|fault| fault.at(&vault.path).about(environment))
+        };
+        let before = text(&vault)?;
+        let result = change(&mut vault)?;
+        let after = text(&vault)?;
+        if after == before {
+            return Ok(result);
+        }
+        if !drop_comments {
+            refuse_losses(&vault)?;
+        }
+        lock.replace(name, after.as_bytes())?;
+        Ok(result)
+    }
+
+    /// Writes a new environment. The `envs` folder is made if it isn't there.
+    ///
+    /// # Errors
+    ///
+    /// The environment is there already.
+    pub(crate) fn create(&self, vault: &Vault) -> Result<()> {
+        let environment = vault.environment();
+        let folder = self.near.join(ENVS_FOLDER);
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Error::io("make the folder", &folder, &error))?;
+        let path = file::resolve(&vault.path, &self.root)?;
+        let lock = FolderLock::take(&folder)?;
+        if std::fs::symlink_metadata(&path).is_ok() {
+            return Err(Error::failed(format!("`{}` is there already", shown_path(&vault.path)))
+                .about(environment));
+        }
+        let text =
+            vault.file.to_text().map_err(|fault| fault.at(&vault.path).about(environment))?;
+        lock.replace(folder_and_name(&path)?.1, text.as_bytes())
+    }
+}
+
+fn refuse_losses(vault: &Vault) -> Result<()> {
+    let path = shown_path(&vault.path);
+    let mut losses: Vec<String> = vault
+        .file
+        .comments
+        .iter()
+        .map(|line| format!("{path}:{line}: a comment that `vault` would not keep"))
+        .collect();
+    losses.extend(vault.file.odd_requests.iter().map(|name| {
+        format!(
+            "{path}: `requests.{}` is no request and would not be kept",
+            crate::vars::name::shown(name)
+        )
+    }));
+    if losses.is_empty() {
+        return Ok(());
+    }
+    Err(Error::several(crate::error::Kind::Failed, losses)
+        .about(vault.environment())
+        .hint("add `-y` to drop them; a comment belongs above its variable in `vault edit`"))
+}
+
+fn folder_and_name(path: &Path) -> Result<(&Path, &str)> {
+    let folder = path.parent();
+    let name = path.file_name().and_then(|name| name.to_str());
+    folder
+        .zip(name)
+        .ok_or_else(|| Error::failed(format!("`{}` has no folder to write in", shown_path(path))))
+}
+
+/// Names in one line.
+pub(crate) fn join(names: &[EnvName]) -> String {
+    names.iter().map(EnvName::as_str).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,73 @@
+//! Tests that need something a machine may lack ask for it here, so that each
+//! skip is printed, and is a failure where everything is promised to be there
+//! (`VAULT_TEST_REQUIRE_ALL=1`, set by the gate).
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The user id of `nobody` nearly everywhere; needs no entry in passwd.
+const NOBODY: u32 = 65534;
+
+/// Whether `program` is there. Usage: `if !needs("strace") { return; }`
+#[track_caller]
+pub(crate) fn needs(program: &str) -> bool {
+    find_program(program).is_some() || skip(program)
+}
+
+/// A Python that can import `module`: that of the test environment named by
+/// `VAULT_TEST_VENV`, else the gate's own, else the system's.
+#[track_caller]
+pub(crate) fn needs_python(module: &str) -> Option<PathBuf> {
+    let gate = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ci-venv");
+    let named = std::env::var_os("VAULT_TEST_VENV").map(PathBuf::from);
+    let found = named
+        .into_iter()
+        .chain([gate])
+        .map(|venv| venv.join("bin/python"))
+        .chain(find_program("python3"))
+        .find(|python| imports(python, module));
+    if found.is_none() {
+        skip(&format!("python3 with the module {module}"));
+    }
+    found
+}
+
+/// A user id that this process may switch to and that is not its own.
+#[track_caller]
+pub(crate) fn needs_other_user() -> Option<u32> {
+    if rustix::process::geteuid().is_root() {
+        return Some(NOBODY);
+    }
+    skip("root, to become another user");
+    None
+}
+
+/// The full path of `program` as a shell would find it.
+pub(crate) fn find_program(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| {
+        file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    })
+}
+
+fn imports(python: &Path, module: &str) -> bool {
+    Command::new(python)
+        .arg("-c")
+        .arg(format!("import {module}"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+#[track_caller]
+fn skip(what: &str) -> bool {
+    assert!(
+        std::env::var_os("VAULT_TEST_REQUIRE_ALL").is_none_or(|value| value != "1"),
+        "needs {what}, and VAULT_TEST_REQUIRE_ALL=1 forbids to skip"
+    );
+    println!("skipped: needs {what}");
+    false
+}
