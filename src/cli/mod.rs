@@ -30,6 +30,7 @@ struct Cli {
     command: Command,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 struct GlobalArgs {
@@ -177,7 +178,7 @@ fn not_understood(error: &clap::Error, arguments: &[OsString], outside: &Outside
     report::status(told.kind(), of_run)
 }
 
-/// clap's mistake in our form: its first line, and its suggestion or the usage as a hint.
+/// The mistake that clap found, in our form: its first line, and its suggestion or the usage as a hint.
 fn from_clap(error: &clap::Error, of_run: bool) -> Error {
     use clap::error::ContextKind;
     let text = error.to_string();
@@ -202,7 +203,7 @@ fn from_clap(error: &clap::Error, of_run: bool) -> Error {
     }
 }
 
-/// Words of HashiCorp's program of the same name, with what was perhaps meant here.
+/// Words of `HashiCorp`'s program of the same name, with what was perhaps meant here.
 fn hashicorp(error: &clap::Error, words: &[&str]) -> Option<Error> {
     const THEIRS: [(&str, &str); 14] = [
         ("kv", "`vault get NAME` and `vault set NAME`"),

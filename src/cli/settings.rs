@@ -36,7 +36,7 @@ impl Outside {
     }
 
     /// Our folder for configuration: `$XDG_CONFIG_HOME/vault`, else `~/.config/vault`, on every system.
-    /// A relative XDG_CONFIG_HOME counts as unset (XDG Base Directory Specification).
+    /// A relative `XDG_CONFIG_HOME` counts as unset (XDG Base Directory Specification).
     pub(crate) fn config_folder(&self) -> Option<PathBuf> {
         let given =
             self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());

@@ -10,7 +10,7 @@ use crate::error::{Error, Result, reason};
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum ColorChoice {
-    /// On a terminal, as NO_COLOR, CLICOLOR_FORCE and TERM allow.
+    /// On a terminal, as `NO_COLOR`, `CLICOLOR_FORCE` and `TERM` allow.
     #[default]
     Auto,
     /// Always.
@@ -33,6 +33,7 @@ const WARNING: Style = AnsiColor::Yellow.on_default();
 const FAILURE: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
 
+#[expect(clippy::unused_self, reason = "who may write to the terminal is who holds a `Ui`")]
 impl Ui {
     /// One that knows nothing of the world outside.
     pub(crate) fn plain() -> Self {

@@ -46,15 +46,13 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> Result<()> {
     vars.retain(|name| (only.is_empty() || only.contains(name)) && !except.contains(name));
     let text = export::export(format, &vars)
         .map_err(|error| Error::failed(error.to_string()).about(&environment))?;
-    match &args.output {
-        Some(path) => write(path, &text, context),
-        None => {
-            if context.ui.out_is_terminal() {
-                context.ui.warn("these are the values in plaintext");
-            }
-            context.ui.out(&text)
-        }
+    if let Some(path) = &args.output {
+        return write(path, &text, context);
     }
+    if context.ui.out_is_terminal() {
+        context.ui.warn("these are the values in plaintext");
+    }
+    context.ui.out(&text)
 }
 
 fn format(word: &str) -> Result<Format> {

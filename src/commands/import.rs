@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::{Context, check_storable};
+use super::{Context, check_storable, now};
 use crate::error::{Error, Kind, Result, reason, shown_path};
 use crate::process::capture;
 use crate::secret::Secret;
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
             lost.join(", ")
         ))?;
     }
-    let now = context.now();
+    let now = now();
     project.change(&environment, context.globals.yes, |vault| {
         let opened = vault.open(&key)?;
         for item in &items {
@@ -90,7 +90,8 @@ pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
         Ok(())
     })?;
     plan.tell(context, &environment);
-    after(args, context)
+    after(args, context);
+    Ok(())
 }
 
 fn read(args: &ImportArgs) -> Result<Vec<Item>> {
@@ -174,11 +175,12 @@ fn plan(args: &ImportArgs, vault: &Vault, key: &Key, items: &[Item]) -> Result<P
 
 impl Plan {
     fn to_text(&self) -> String {
-        let lines = |word: &str, names: &[VarName]| -> String {
-            names.iter().map(|name| format!("{word} {name}\n")).collect()
-        };
-        [lines("add", &self.added), lines("change", &self.changed), lines("remove", &self.removed)]
-            .concat()
+        let kinds = [("add", &self.added), ("change", &self.changed), ("remove", &self.removed)];
+        let lines: Vec<String> = kinds
+            .iter()
+            .flat_map(|(word, names)| names.iter().map(move |name| format!("{word} {name}\n")))
+            .collect();
+        lines.concat()
     }
 
     fn tell(&self, context: &Context, environment: &EnvName) {
@@ -198,9 +200,9 @@ impl Plan {
 }
 
 /// The plaintext is still where it was. In git it stays in the history, so its values are known for good.
-fn after(args: &ImportArgs, context: &Context) -> Result<()> {
+fn after(args: &ImportArgs, context: &Context) {
     if args.file == Path::new("-") {
-        return Ok(());
+        return;
     }
     let told = shown_path(&args.file);
     context.ui.warn(&format!("the plaintext file `{told}` is still there"));
@@ -215,7 +217,6 @@ fn after(args: &ImportArgs, context: &Context) -> Result<()> {
             count_hint(context)
         ));
     }
-    Ok(())
 }
 
 fn count_hint(context: &Context) -> String {

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Context, key};
+use super::{Context, key, now};
 use crate::cli::prompt;
 use crate::cli::ui::count;
 use crate::crypto;
 use crate::crypto::keys::{Identity, PublicKey};
 use crate::error::{Error, Result};
-use crate::format::{Author, FormerName, NewFile, NewMember, Opened, VaultFile};
+use crate::format::{Author, FormerName, NewFile, NewMember, Opened, Record, VaultFile};
 use crate::process::capture;
 use crate::secret::Secret;
 use crate::vars::name::{EnvName, MemberName};
@@ -232,7 +232,7 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn build(&self, path: PathBuf, environment: &EnvName, with_members: bool) -> Result<Vault> {
-        let now = self.context.now();
+        let now = now();
         let mut members = self.members();
         let mut former = BTreeMap::new();
         if let Some((source, _)) = self.source {
@@ -309,8 +309,7 @@ fn ledger_of_copy(
 ) -> Result<BTreeMap<FormerName, PublicKey>> {
     let mut ledger: BTreeMap<FormerName, PublicKey> =
         source.file.former.iter().map(|(name, entry)| (name.clone(), entry.key.clone())).collect();
-    let latest_changed =
-        source.file.secrets.values().map(|record| record.changed()).max().unwrap_or(0);
+    let latest_changed = source.file.secrets.values().map(Record::changed).max().unwrap_or(0);
     for (name, member) in &source.file.members {
         if members.values().any(|other| other.key == member.key) {
             continue;

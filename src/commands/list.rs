@@ -40,8 +40,9 @@ pub(crate) fn run(_: &ListArgs, context: &Context) -> Result<()> {
 }
 
 fn one(vault: &Vault, variables: &[&VarName]) -> String {
-    let rows = variables.iter().map(|name| vec![name.to_string(), cell(vault, name)]).collect();
-    aligned(rows)
+    let rows: Vec<Vec<String>> =
+        variables.iter().map(|name| vec![name.to_string(), cell(vault, name)]).collect();
+    aligned(&rows)
 }
 
 fn matrix(names: &[EnvName], vaults: &[Vault], variables: &[&VarName]) -> String {
@@ -51,7 +52,9 @@ fn matrix(names: &[EnvName], vaults: &[Vault], variables: &[&VarName]) -> String
         let cells = vaults.iter().map(|vault| cell(vault, name));
         std::iter::once(name.to_string()).chain(cells).collect()
     };
-    aligned(std::iter::once(header).chain(variables.iter().map(|name| row(name))).collect())
+    let rows: Vec<Vec<String>> =
+        std::iter::once(header).chain(variables.iter().map(|name| row(name))).collect();
+    aligned(&rows)
 }
 
 fn cell(vault: &Vault, name: &VarName) -> String {
@@ -59,7 +62,7 @@ fn cell(vault: &Vault, name: &VarName) -> String {
 }
 
 /// Columns, two blanks apart, without blanks at the ends of lines.
-fn aligned(rows: Vec<Vec<String>>) -> String {
+fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or(0)

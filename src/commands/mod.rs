@@ -49,11 +49,6 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Seconds since 1970. A clock before that counts as 0.
-    pub(crate) fn now(&self) -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
-    }
-
     /// The project: `-d`, then `VAULT_DIR`, then the nearest one upwards.
     pub(crate) fn project(&self) -> Result<Project> {
         self.find_project()?.ok_or_else(|| {
@@ -103,18 +98,7 @@ impl Context {
                 .map(|name| vec![name])
                 .ok_or_else(|| no_environment(project));
         };
-        list.split(',').map(str::trim).map(|item| self.environment_item(project, item)).collect()
-    }
-
-    fn environment_item(&self, project: &Project, item: &str) -> Result<EnvName> {
-        if item.contains(['.', '/']) {
-            return Err(Error::usage(format!(
-                "`{}` is a dotenv file, which this version can't read beside a vault",
-                shown(item)
-            ))
-            .hint("bring it in with `vault import`"));
-        }
-        item.parse().map_err(|_| project.unknown(item))
+        list.split(',').map(str::trim).map(|item| environment_item(project, item)).collect()
     }
 
     /// The one environment that is meant.
@@ -156,6 +140,23 @@ impl Context {
         }
         Err(Error::failed("nothing was changed"))
     }
+}
+
+/// Seconds since 1970. A clock before that counts as 0.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+/// An item of `-e` as the name of an environment.
+fn environment_item(project: &Project, item: &str) -> Result<EnvName> {
+    if item.contains(['.', '/']) {
+        return Err(Error::usage(format!(
+            "`{}` is a dotenv file, which this version can't read beside a vault",
+            shown(item)
+        ))
+        .hint("bring it in with `vault import`"));
+    }
+    item.parse().map_err(|_| project.unknown(item))
 }
 
 fn no_environment(project: &Project) -> Error {

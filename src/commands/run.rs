@@ -30,7 +30,7 @@ pub(crate) struct RunArgs {
     /// Start from a short list of variables, not from the whole surrounding environment
     #[arg(long)]
     clean: bool,
-    /// Pass VAULT_KEY and the like on to the command
+    /// Pass `VAULT_KEY` and the like on to the command
     #[arg(long)]
     keep_key: bool,
     /// The command and its arguments

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::{Context, check_storable, variable};
+use super::{Context, check_storable, now, variable};
 use crate::cli::prompt;
 use crate::cli::ui::count;
 use crate::crypto;
 use crate::error::{Error, Result, reason, shown_path};
 use crate::secret::Secret;
+use crate::vars::hex;
 use crate::vars::name::{VarName, shown};
 use crate::vault::SetOutcome;
 
@@ -65,7 +66,7 @@ pub(crate) fn run(args: &SetArgs, context: &Context) -> Result<()> {
     if pairs.is_empty() {
         return Ok(());
     }
-    let now = context.now();
+    let now = now();
     let outcomes = project.change(&environment, context.globals.yes, |vault| {
         let opened = vault.open(&key)?;
         let mut outcomes = Vec::new();
@@ -207,7 +208,7 @@ impl Generator {
         use base64::Engine as _;
         let text = match self {
             Self::Django => django_key(),
-            Self::Hex(bytes) => random(*bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+            Self::Hex(bytes) => hex(&random(*bytes)),
             Self::Base64(bytes) => {
                 base64::engine::general_purpose::STANDARD.encode(&*random(*bytes))
             }
@@ -246,14 +247,9 @@ fn uuid() -> String {
     let mut bytes = crypto::random::<16>();
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let mut text = String::with_capacity(36);
-    for (index, byte) in bytes.iter().enumerate() {
-        if [4, 6, 8, 10].contains(&index) {
-            text.push('-');
-        }
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
+    let digits = hex(&bytes);
+    let groups = [0..8, 8..12, 12..16, 16..20, 20..32];
+    groups.map(|group| digits.get(group).unwrap_or_default().to_owned()).join("-")
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use super::{Context, day};
 use crate::cli::ui::count;
 use crate::crypto::keys::{Identity, PublicKey};
 use crate::error::{Kind, Result};
-use crate::format::Fingerprint;
+use crate::format::{Fingerprint, FormerName, VaultFile};
+use crate::vars::hex;
 use crate::vars::name::{MemberName, VarName};
 use crate::vault::exposure::exposed_to;
 use crate::vault::{Key, Vault};
@@ -34,74 +35,77 @@ pub(crate) fn run(_: &StatusArgs, context: &Context) -> Result<()> {
     let keys: Vec<PublicKey> = identities.iter().filter_map(Identity::public_key).collect();
     let mut environments = Vec::new();
     for name in project.environments()? {
-        environments.push(look(project.read(&name)?, &identities)?);
+        environments.push(look(project.read(&name)?, &identities));
     }
     let text =
         if context.ui.json { as_json(&keys, &environments) } else { as_text(&keys, &environments) };
     context.ui.out(text.as_bytes())
 }
 
-fn look(vault: Vault, identities: &[Identity]) -> Result<Environment> {
+fn look(vault: Vault, identities: &[Identity]) -> Environment {
     match vault.open(&Key::Identities(identities.to_vec())) {
         Ok(opened) => {
             let mine = Some((opened.me().clone(), opened.fingerprint()));
-            Ok(Environment { vault, mine, problem: None })
+            Environment { vault, mine, problem: None }
         }
-        Err(error) if error.kind() == Kind::NoAccess => {
-            Ok(Environment { vault, mine: None, problem: None })
+        Err(error) => {
+            let problem = (error.kind() != Kind::NoAccess).then(|| error.to_string());
+            Environment { vault, mine: None, problem }
         }
-        Err(error) => Ok(Environment { problem: Some(error.to_string()), vault, mine: None }),
     }
 }
 
 fn as_text(keys: &[PublicKey], environments: &[Environment]) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     if keys.is_empty() {
-        text.push_str("no private key\n");
+        lines.push("no private key".to_owned());
     }
     for key in keys {
-        text.push_str(&format!("key {}\n    fingerprint {}\n", key, Fingerprint::of_key(key)));
+        lines.push(format!("key {key}"));
+        lines.push(format!("    fingerprint {}", Fingerprint::of_key(key)));
     }
     for environment in environments {
-        text.push_str(&describe(environment));
+        lines.push(String::new());
+        lines.extend(describe(environment));
     }
-    text
+    lines.push(String::new());
+    lines.join("\n")
 }
 
-fn describe(environment: &Environment) -> String {
+fn describe(environment: &Environment) -> Vec<String> {
     let file = &environment.vault.file;
     let access = match (&environment.mine, &environment.problem) {
         (Some((me, _)), _) => format!("you are {me}"),
         (None, Some(problem)) => problem.clone(),
         (None, None) => "no access, so nothing here is verified".to_owned(),
     };
-    let mut text = format!("\n{}: {access}\n", file.environment);
-    text.push_str(&format!("    {}\n", count(file.secrets.len(), "value")));
-    if let Some((_, fingerprint)) = &environment.mine {
-        text.push_str(&format!("    data key {fingerprint}, made {}\n", day(file.made)));
-    } else if let Some(key_id) = file.unverified_key_id() {
-        let hex: String = key_id.iter().map(|byte| format!("{byte:02x}")).collect();
-        text.push_str(&format!("    data key {hex}… (unverified), made {}\n", day(file.made)));
-    }
-    text.push_str(&format!("    members: {}\n", environment.vault.member_names()));
+    let mut lines = vec![format!("{}: {access}", file.environment)];
+    lines.push(format!("    {}", count(file.secrets.len(), "value")));
+    let data_key = match (&environment.mine, file.unverified_key_id()) {
+        (Some((_, fingerprint)), _) => fingerprint.to_string(),
+        (None, key_id) => format!("{}… (unverified)", hex(&key_id.unwrap_or_default())),
+    };
+    lines.push(format!("    data key {data_key}, made {}", day(file.made)));
+    lines.push(format!("    members: {}", environment.vault.member_names()));
     if !file.requests.is_empty() {
         let names: Vec<&str> = file.requests.keys().map(MemberName::as_str).collect();
-        text.push_str(&format!("    asking for access: {}\n", names.join(", ")));
+        lines.push(format!("    asking for access: {}", names.join(", ")));
     }
-    for former in file.former.keys() {
-        let exposed = exposed_to(file, former);
-        if !exposed.is_empty() {
-            let names: Vec<&str> = exposed.into_iter().map(VarName::as_str).collect();
-            text.push_str(&format!(
-                "    {} left on {} and knows {}: {}\n",
-                former.member(),
-                day(former.removed()),
-                count(names.len(), "value"),
-                names.join(", ")
-            ));
-        }
-    }
-    text
+    lines.extend(file.former.keys().filter_map(|former| knows(file, former)));
+    lines
+}
+
+/// What a former member still knows, in a line; None if nothing.
+fn knows(file: &VaultFile, former: &FormerName) -> Option<String> {
+    let names: Vec<&str> = exposed_to(file, former).into_iter().map(VarName::as_str).collect();
+    (!names.is_empty()).then(|| {
+        let (who, when) = (former.member(), day(former.removed()));
+        format!(
+            "    {who} left on {when} and knows {}: {}",
+            count(names.len(), "value"),
+            names.join(", ")
+        )
+    })
 }
 
 fn as_json(keys: &[PublicKey], environments: &[Environment]) -> String {

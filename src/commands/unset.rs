@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::{Context, unknown_variable, variables};
 use crate::error::Result;
+use crate::vars::name::VarName;
 
 /// Remove variables from an environment
 #[derive(Debug, Args)]
@@ -24,7 +25,7 @@ pub(crate) fn run(args: &UnsetArgs, context: &Context) -> Result<()> {
     }
     let key = context.key()?;
     vault.open(&key)?;
-    let told: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    let told: Vec<&str> = names.iter().map(VarName::as_str).collect();
     context.confirm(&format!("{environment}: {} will be removed", told.join(", ")))?;
     project.change(&environment, context.globals.yes, |vault| {
         vault.open(&key)?;

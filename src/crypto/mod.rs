@@ -1,4 +1,4 @@
-//! The primitives, and the only importer of `age` and the RustCrypto crates.
+//! The primitives, and the only importer of `age` and the `RustCrypto` crates.
 //!
 //! Everything here is a pure function of its arguments and the system's random numbers. Errors of `age`
 //! are told apart by variant and put into our own words: its texts are translated, wrapped in invisible
@@ -16,7 +16,7 @@ use chacha20poly1305::aead::rand_core::RngCore as _;
 use chacha20poly1305::aead::{Aead as _, OsRng, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
 use hkdf::Hkdf;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 

@@ -69,7 +69,7 @@ impl Record {
             Some(1) => RecordKind::File,
             _ => return Err(Fault::newer(Some(line))),
         };
-        let changed = array(&bytes, KEY_ID_LEN + 1).map(u64::from_le_bytes).unwrap_or(TIME_LIMIT);
+        let changed = array(&bytes, KEY_ID_LEN + 1).map_or(TIME_LIMIT, u64::from_le_bytes);
         if changed >= TIME_LIMIT {
             return Err(fault("the value is damaged: its time of change is no possible one"));
         }

@@ -72,16 +72,14 @@ impl Reader {
             let key = self.key(name);
             match key.0 {
                 "vault" => {}
-                "environment" => {
-                    top.environment = Some(self.environment(key, value, environment)?)
-                }
-                "id" => top.id = Some(self.bytes_of(key, value)?),
-                "made" => top.made = Some(self.time(key, value)?),
+                "environment" => top.environment = Some(own_name(key, value, environment)?),
+                "id" => top.id = Some(bytes_of(key, value)?),
+                "made" => top.made = Some(time(key, value)?),
                 "members" => members = self.tables(key, value, Self::member)?,
                 "former" => former = self.tables(key, value, Self::former)?,
                 "secrets" => secrets = self.tables(key, value, Self::secret)?,
                 "requests" => (requests, odd_requests) = self.requests(value),
-                _ => return Err(self.unknown(key)),
+                _ => return Err(unknown(key)),
             }
         }
         let missing =
@@ -115,41 +113,33 @@ impl Reader {
         match integer(value) {
             Some(1) => Ok(()),
             Some(version) if version > 1 => Err(Fault::newer(line)),
+            // Too large for any number of ours, and so above 1.
+            None if value
+                .get_ref()
+                .as_integer()
+                .is_some_and(|big| !big.as_str().starts_with('-')) =>
+            {
+                Err(Fault::newer(line))
+            }
             _ => Err(not_ours(line)),
         }
     }
 
-    fn environment(
-        &self,
-        key: Key<'_>,
-        value: &Value<'_>,
-        expected: &EnvName,
-    ) -> Result<EnvName, Fault> {
-        let name: EnvName = self.parsed(key, value, "an environment name")?;
-        if name != *expected {
-            let message =
-                format!("this file says that it is the environment {name}, not {expected}");
-            return Err(Fault::integrity(Some(key.1), message)
-                .hint(format!("put it back under its own name, `{name}.toml`")));
-        }
-        Ok(name)
-    }
-
     fn member(&self, key: Key<'_>, table: &DeTable<'_>) -> Result<(MemberName, Member), Fault> {
-        let name = self.name(key)?;
+        let name = name(key)?;
         let (mut public, mut locked, mut sealed, mut by) = (None, None, None, None);
         let (mut issued_by, mut proof, mut vouch) = (None, None, None);
         for (field, value) in table {
             let field = self.key(field);
             match field.0 {
-                "key" => public = Some(self.public_key(field, value)?),
-                "locked" => locked = Some(self.block(field, value)?),
-                "sealed" => sealed = Some(self.block(field, value)?),
-                "by" => by = Some(self.parsed(field, value, "a member name")?),
-                "issued_by" => issued_by = Some(self.parsed(field, value, "a member name")?),
-                "proof" => proof = Some(self.bytes_of(field, value)?),
-                "vouch" => vouch = Some(self.bytes_of::<VOUCH_LEN>(field, value)?),
-                _ => return Err(self.unknown(field)),
+                "key" => public = Some(public_key(field, value)?),
+                "locked" => locked = Some(block(field, value)?),
+                "sealed" => sealed = Some(block(field, value)?),
+                "by" => by = Some(parsed(field, value, "a member name")?),
+                "issued_by" => issued_by = Some(parsed(field, value, "a member name")?),
+                "proof" => proof = Some(bytes_of(field, value)?),
+                "vouch" => vouch = Some(bytes_of::<VOUCH_LEN>(field, value)?),
+                _ => return Err(unknown(field)),
             }
         }
         let member = Member {
@@ -174,9 +164,9 @@ impl Reader {
         for (field, value) in table {
             let field = self.key(field);
             match field.0 {
-                "key" => public = Some(self.public_key(field, value)?),
-                "vouch" => vouch = Some(self.bytes_of::<VOUCH_LEN>(field, value)?),
-                _ => return Err(self.unknown(field)),
+                "key" => public = Some(public_key(field, value)?),
+                "vouch" => vouch = Some(bytes_of::<VOUCH_LEN>(field, value)?),
+                _ => return Err(unknown(field)),
             }
         }
         let former = Former {
@@ -188,13 +178,13 @@ impl Reader {
     }
 
     fn secret(&self, key: Key<'_>, table: &DeTable<'_>) -> Result<(VarName, Record), Fault> {
-        let name = self.name(key)?;
+        let name = name(key)?;
         let mut record = None;
         for (field, value) in table {
             let field = self.key(field);
             match field.0 {
-                "value" => record = Some(Record::parse(self.base64(field, value)?, key.1)?),
-                _ => return Err(self.unknown(field)),
+                "value" => record = Some(Record::parse(base64(field, value)?, key.1)?),
+                _ => return Err(unknown(field)),
             }
         }
         Ok((name, record.ok_or_else(|| missing(key, "value"))?))
@@ -223,11 +213,11 @@ impl Reader {
         value: &Value<'_>,
         read: impl Fn(&Self, Key<'_>, &DeTable<'_>) -> Result<(K, V), Fault>,
     ) -> Result<BTreeMap<K, V>, Fault> {
-        let outer = self.table(what, value)?;
+        let outer = table(what, value)?;
         let mut all = BTreeMap::new();
         for (name, inner) in outer {
             let key = self.key(name);
-            let (name, entry) = read(self, key, self.table(key, inner)?)?;
+            let (name, entry) = read(self, key, table(key, inner)?)?;
             all.insert(name, entry);
         }
         Ok(all)
@@ -236,73 +226,79 @@ impl Reader {
     fn key<'k>(&self, name: &'k Spanned<toml::de::DeString<'_>>) -> Key<'k> {
         (name.get_ref(), self.lines.of(name.span().start))
     }
+}
 
-    fn name<T: FromStr<Err: std::fmt::Display>>(&self, key: Key<'_>) -> Result<T, Fault> {
-        key.0.parse().map_err(|rule: T::Err| {
-            Fault::integrity(
-                Some(key.1),
-                format!("`{}` is no possible name here: {rule}", shown(key.0)),
-            )
-        })
+fn own_name(key: Key<'_>, value: &Value<'_>, expected: &EnvName) -> Result<EnvName, Fault> {
+    let name: EnvName = parsed(key, value, "an environment name")?;
+    if name != *expected {
+        let message = format!("this file says that it is the environment {name}, not {expected}");
+        return Err(Fault::integrity(Some(key.1), message)
+            .hint(format!("put it back under its own name, `{name}.toml`")));
     }
+    Ok(name)
+}
 
-    fn table<'v, 'd>(&self, key: Key<'_>, value: &'v Value<'d>) -> Result<&'v DeTable<'d>, Fault> {
-        let table = value.get_ref().as_table().ok_or_else(|| wrong(key, "a table"))?;
-        if table.is_empty() {
-            return Err(Fault::integrity(
-                Some(key.1),
-                format!("the table `{}` is empty", shown(key.0)),
-            ));
-        }
-        Ok(table)
-    }
-
-    fn text<'v>(&self, key: Key<'_>, value: &'v Value<'_>, what: &str) -> Result<&'v str, Fault> {
-        match value.get_ref().as_str() {
-            Some("") | None => Err(wrong(key, what)),
-            Some(text) => Ok(text),
-        }
-    }
-
-    fn parsed<T: FromStr>(&self, key: Key<'_>, value: &Value<'_>, what: &str) -> Result<T, Fault> {
-        self.text(key, value, what)?.parse().map_err(|_| wrong(key, what))
-    }
-
-    fn public_key(&self, key: Key<'_>, value: &Value<'_>) -> Result<PublicKey, Fault> {
-        self.parsed(
-            key,
-            value,
-            "a public key: `age1…`, `ssh-ed25519 …` or `ssh-rsa …` without a comment",
+fn name<T: FromStr<Err: std::fmt::Display>>(key: Key<'_>) -> Result<T, Fault> {
+    key.0.parse().map_err(|rule: T::Err| {
+        Fault::integrity(
+            Some(key.1),
+            format!("`{}` is no possible name here: {rule}", shown(key.0)),
         )
-    }
+    })
+}
 
-    fn time(&self, key: Key<'_>, value: &Value<'_>) -> Result<u64, Fault> {
-        let time = integer(value).and_then(|time| u64::try_from(time).ok());
-        time.filter(|time| *time < TIME_LIMIT)
-            .ok_or_else(|| wrong(key, "a time in seconds, below 2^40"))
+fn table<'v, 'd>(key: Key<'_>, value: &'v Value<'d>) -> Result<&'v DeTable<'d>, Fault> {
+    let table = value.get_ref().as_table().ok_or_else(|| wrong(key, "a table"))?;
+    if table.is_empty() {
+        return Err(Fault::integrity(
+            Some(key.1),
+            format!("the table `{}` is empty", shown(key.0)),
+        ));
     }
+    Ok(table)
+}
 
-    fn base64(&self, key: Key<'_>, value: &Value<'_>) -> Result<Vec<u8>, Fault> {
-        let text = self.text(key, value, "base64 with padding")?;
-        BASE64.decode(text).map_err(|_| wrong(key, "base64 with padding"))
+fn text<'v>(key: Key<'_>, value: &'v Value<'_>, what: &str) -> Result<&'v str, Fault> {
+    match value.get_ref().as_str() {
+        Some("") | None => Err(wrong(key, what)),
+        Some(text) => Ok(text),
     }
+}
 
-    fn bytes_of<const N: usize>(&self, key: Key<'_>, value: &Value<'_>) -> Result<[u8; N], Fault> {
-        let bytes = self.base64(key, value)?;
-        bytes.try_into().map_err(|_| wrong(key, &format!("base64 of {N} bytes")))
-    }
+fn parsed<T: FromStr>(key: Key<'_>, value: &Value<'_>, what: &str) -> Result<T, Fault> {
+    text(key, value, what)?.parse().map_err(|_| wrong(key, what))
+}
 
-    fn block(&self, key: Key<'_>, value: &Value<'_>) -> Result<Vec<u8>, Fault> {
-        let bytes = self.base64(key, value)?;
-        if bytes.len() > BLOCK_LIMIT {
-            return Err(wrong(key, "at most 64 KiB"));
-        }
-        Ok(bytes)
-    }
+fn public_key(key: Key<'_>, value: &Value<'_>) -> Result<PublicKey, Fault> {
+    parsed(key, value, "a public key: `age1…`, `ssh-ed25519 …` or `ssh-rsa …` without a comment")
+}
 
-    fn unknown(&self, key: Key<'_>) -> Fault {
-        Fault::integrity(Some(key.1), format!("unknown field `{}`", shown(key.0)))
+fn time(key: Key<'_>, value: &Value<'_>) -> Result<u64, Fault> {
+    let time = integer(value).and_then(|time| u64::try_from(time).ok());
+    time.filter(|time| *time < TIME_LIMIT)
+        .ok_or_else(|| wrong(key, "a time in seconds, below 2^40"))
+}
+
+fn base64(key: Key<'_>, value: &Value<'_>) -> Result<Vec<u8>, Fault> {
+    let text = text(key, value, "base64 with padding")?;
+    BASE64.decode(text).map_err(|_| wrong(key, "base64 with padding"))
+}
+
+fn bytes_of<const N: usize>(key: Key<'_>, value: &Value<'_>) -> Result<[u8; N], Fault> {
+    let bytes = base64(key, value)?;
+    bytes.try_into().map_err(|_| wrong(key, &format!("base64 of {N} bytes")))
+}
+
+fn block(key: Key<'_>, value: &Value<'_>) -> Result<Vec<u8>, Fault> {
+    let bytes = base64(key, value)?;
+    if bytes.len() > BLOCK_LIMIT {
+        return Err(wrong(key, "at most 64 KiB"));
     }
+    Ok(bytes)
+}
+
+fn unknown(key: Key<'_>) -> Fault {
+    Fault::integrity(Some(key.1), format!("unknown field `{}`", shown(key.0)))
 }
 
 /// The rules between tables.

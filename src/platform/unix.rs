@@ -82,18 +82,17 @@ pub(crate) fn tighten(path: &Path) -> io::Result<()> {
 
 /// Gives a new file the mode of the one it replaces, or the usual one (`0666` less the umask).
 pub(crate) fn set_mode_like(file: &File, old: Option<&Metadata>) -> io::Result<()> {
-    let mode = match old {
-        Some(old) => old.mode() & 0o777,
-        None => 0o666 & !umask(),
-    };
-    file.set_permissions(Permissions::from_mode(mode))
+    match old {
+        Some(old) => file.set_permissions(Permissions::from_mode(old.mode() & 0o777)),
+        None => Ok(rustix::fs::fchmod(file, Mode::from_raw_mode(0o666) & !umask())?),
+    }
 }
 
 /// The umask can only be read by setting it; nobody else creates files meanwhile.
-fn umask() -> u32 {
+fn umask() -> Mode {
     let mask = rustix::process::umask(Mode::from_raw_mode(0o077));
     rustix::process::umask(mask);
-    u32::from(mask.as_raw_mode())
+    mask
 }
 
 /// A locked folder.

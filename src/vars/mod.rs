@@ -13,6 +13,16 @@ use crate::secret::Secret;
 /// `NAME=value` of a variable in bytes: one string of execve(2) on Linux, less its NUL (format.md, Record).
 pub(crate) const VARIABLE_LIMIT: usize = 131_071;
 
+/// Bytes in hexadecimal, lower case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// The variables of an environment, in the order of their names. Each name is there once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vars(BTreeMap<VarName, Secret>);

@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::{Content, Opened, Record, RecordKind, VaultFile};
 use crate::secret::Secret;
 use crate::vars::Vars;
-use crate::vars::name::{EnvName, VarName};
+use crate::vars::name::{EnvName, MemberName, VarName};
 
 /// One environment, as its file says.
 pub(crate) struct Vault {
@@ -85,7 +85,7 @@ impl Vault {
     pub(crate) fn member_names(&self) -> String {
         const SHOWN: usize = 10;
         let names: Vec<&str> =
-            self.file.members.keys().take(SHOWN).map(|name| name.as_str()).collect();
+            self.file.members.keys().take(SHOWN).map(MemberName::as_str).collect();
         match self.file.members.len().saturating_sub(SHOWN) {
             0 => names.join(", "),
             more => format!("{} and {more} more", names.join(", ")),

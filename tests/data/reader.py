@@ -33,7 +33,7 @@ TIME_END = 1 << 40
 RECORD_HEAD = 4 + 1 + 8 + 24  # key-id, kind, changed, nonce
 VARIABLE, FILE_SECRET = 0, 1
 AGE_MAGIC = b"age-encryption.org/v1\n"
-SCRYPT_HEAD = re.compile(re.escape(AGE_MAGIC) + rb"-> scrypt [A-Za-z0-9+/]+ ([1-9][0-9]*)\n")
+SCRYPT_HEAD = re.compile(re.escape(AGE_MAGIC) + rb"-> scrypt .{22} ([1-9][0-9]*)\n.{43}\n--- .{43}\n")
 ONE_STRING_LINE = re.compile(rb'[ \t]*[A-Za-z0-9_-]+[ \t]*=[ \t]*"([^"\\]*)"[ \t]*')
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 MEMBER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -97,6 +97,7 @@ def bech32_32_bytes(text, expected_prefix):
 
 # A private key: `key` is its public key in canonical text; `scalar` is there for X25519 only.
 Identity = collections.namedtuple("Identity", "key age scalar", defaults=[None])
+Record = collections.namedtuple("Record", "data kind changed")
 
 
 def x25519_identity(text):
@@ -144,14 +145,17 @@ def scan_lines(data):
         if number < len(lines):  # the last part has no line end, so a CR there belongs to the line
             line = line.removesuffix(b"\r")
         need(len(line) <= 2 * MIB, f"line {number} is longer than 2 MiB")
-        if line.lstrip(b" \t").startswith(b"["):
+        one_string = ONE_STRING_LINE.fullmatch(line)
+        if one_string:
+            structure -= len(one_string[1])
+        elif line.lstrip(b" \t").startswith(b"["):
             headers += 1
             need(len(line) <= 200, f"line {number} is a header of more than 200 bytes")
             need(headers <= 20_000, f"line {number} is one header too many: more than 20,000")
+        else:
+            need(len(line) <= 1024, f"line {number} is longer than 1,024 bytes and is not a one-string line")
         conflict = line.startswith((b"<<<<<<<", b"|||||||", b">>>>>>>")) or line == b"======="
         need(not conflict, f"line {number} is a git conflict marker")
-        if match := ONE_STRING_LINE.fullmatch(line):
-            structure -= len(match[1])
     need(structure <= MIB, "the file has more than 1 MiB outside of one-string lines")
 
 
@@ -162,9 +166,7 @@ def parse_text(data):
         top = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise refused(f"line {data.count(10, 0, error.start) + 1} is not UTF-8") from None
-    except RecursionError:
-        raise refused("the file is nested too deeply to be read as TOML") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         at = re.search(r"\(at line ([0-9]+)", str(error))
         raise refused(f"line {at[1]} is not TOML" if at else "the file is not TOML") from None
     version = top.pop("vault", None)
@@ -237,7 +239,7 @@ class VaultFile:
         self.members = top.tables("members", MEMBER_NAME, read_member, optional=False)
         self.former = top.tables("former", FORMER_NAME, read_former)
         self.requests = well_formed_requests(top.left.pop("requests", None))
-        self.records = top.tables("secrets", VARIABLE_NAME, lambda table: table.bytes("value"))
+        self.records = top.tables("secrets", VARIABLE_NAME, read_record)
         top.end()
         for name, member in self.members.items():
             need(member["by"] in self.members, f"members.{name}: by is not the name of a member")
@@ -276,6 +278,17 @@ def read_former(table):
     return {"key": table.key(), "vouch": table.bytes("vouch", 36, 36)}
 
 
+def read_record(table):
+    """A record, checked as far as that is possible without a key."""
+    data = table.bytes("value")
+    body = len(data) - RECORD_HEAD - 16
+    need(body >= 64 and body % 64 == 0, f"{table.where} is a record of a wrong length")
+    kind, changed = struct.unpack_from("<BQ", data, 4)
+    need(kind in (VARIABLE, FILE_SECRET), f"{table.where} is of a kind made by a newer vault")
+    need(changed < TIME_END, f"{table.where}: changed is not a time")
+    return Record(data, kind, changed)
+
+
 def well_formed_requests(requests):
     """Requests carry no authority, and nothing in them can stop a read."""
     found = []
@@ -288,18 +301,27 @@ def well_formed_requests(requests):
 
 def unseal(file, identities, passphrase):
     """(identity, data key) of the first block that opens."""
-    for name, member in file.members.items():
-        for identity in identities:
-            if identity.key == member["key"] and (text := age_decrypt(member["sealed"], identity)) is not None:
-                return identity, read_seal(file, name, text)
-    locked = [] if passphrase is None else [name for name in file.members if file.members[name]["locked"] is not None]
-    for name in locked[:4]:
-        member = file.members[name]
-        identity = unlock(name, member["locked"], passphrase)
-        if identity is not None and identity.key == member["key"]:
-            if (text := age_decrypt(member["sealed"], identity)) is not None:
-                return identity, read_seal(file, name, text)
-    raise Stop(4, "no access")
+    if passphrase is not None:
+        identities = [*identities, *unlock(file, passphrase)]
+    own = [(name, i) for name, member in file.members.items() for i in identities if i.key == member["key"]]
+    for name, identity in own:
+        if (text := age_decrypt(file.members[name]["sealed"], identity)) is not None:
+            return identity, read_seal(file, name, text)
+    raise refused("no block of this key decrypts: the file is damaged") if own else Stop(4, "no access")
+
+
+def unlock(file, passphrase):
+    """A list of the identity in the first `locked` block that the passphrase opens; only four blocks are tried."""
+    for name in [name for name, member in file.members.items() if member["locked"] is not None][:4]:
+        where, member = f"members.{name}: locked", file.members[name]
+        head = SCRYPT_HEAD.match(member["locked"])
+        need(head, f"{where} is not an age file for a passphrase")
+        need(len(head[1]) <= 2 and int(head[1]) <= 20, f"{where} has a work factor of more than 20")
+        if (text := age_decrypt(member["locked"], passphrase=passphrase)) is not None:
+            identity = x25519_identity(text.decode("utf-8", "replace").removesuffix("\n"))
+            need(identity and identity.key == member["key"], f"{where} does not hold the member's own key")
+            return [identity]
+    return []
 
 
 def age_decrypt(data, identity=None, passphrase=None):
@@ -310,15 +332,6 @@ def age_decrypt(data, identity=None, passphrase=None):
         return pyrage.decrypt(data, [identity.age]) if identity else pyrage.passphrase.decrypt(data, passphrase)
     except pyrage.DecryptError:
         return None
-
-
-def unlock(name, locked, passphrase):
-    """The identity inside `locked`, or None."""
-    if (head := SCRYPT_HEAD.match(locked)) is None:
-        return None
-    need(len(head[1]) <= 2 and int(head[1]) <= 20, f"members.{name}: locked has a work factor of more than 20")
-    text = age_decrypt(locked, passphrase=passphrase)
-    return None if text is None else x25519_identity(text.decode("utf-8", "replace").removesuffix("\n"))
 
 
 def read_seal(file, name, text):
@@ -334,14 +347,14 @@ def read_seal(file, name, text):
 def check_vouches(file, key_id, vouch_key=None):
     """Every vouch; without a key only the key-ids."""
     for where, vouch, message in file.vouched():
-        need(hmac.compare_digest(vouch[:4], key_id), f"{where} was written under an earlier key")
+        need(hmac.compare_digest(vouch[:4], key_id), f"{where} was written under another data key")
         if vouch_key is not None:
             tag = hmac.digest(vouch_key, message, "sha256")
             need(hmac.compare_digest(vouch[4:], tag), f"{where} was altered or planted: its vouch is wrong")
 
 
 def proof_ok(file, member, identity, fingerprint):
-    """True or False; None where there is no proof or this opener cannot compute it."""
+    """For information: True or False; None where there is no proof or this opener cannot compute it."""
     keys = [file.members[member["by"]]["key"], member["key"]]
     if member["proof"] is None or identity.scalar is None or identity.key not in keys:
         return None
@@ -356,21 +369,11 @@ def proof_ok(file, member, identity, fingerprint):
     return hmac.compare_digest(hmac.digest(hkdf(shared, info), lp(fingerprint), "sha256"), member["proof"])
 
 
-def record_head(name, record, key_id):
-    """(kind, changed) of a record, checked as far as that is possible without a key."""
-    body = len(record) - RECORD_HEAD - 16
-    need(body >= 64 and body % 64 == 0, f"secrets.{name} is a record of a wrong length")
-    need(record[:4] == key_id, f"secrets.{name} was written under an earlier key")
-    kind, changed = struct.unpack_from("<BQ", record, 4)
-    need(kind in (VARIABLE, FILE_SECRET), f"secrets.{name} is of a kind made by a newer vault")
-    need(changed < TIME_END, f"secrets.{name}: changed is not a time")
-    return kind, changed
-
-
 def open_record(name, record, key_id, values_key):
-    where, (kind, changed) = f"secrets.{name}", record_head(name, record, key_id)
-    associated = struct.pack("<BQ", kind, changed) + lp(name.encode())
-    nonce, sealed = record[RECORD_HEAD - 24 : RECORD_HEAD], record[RECORD_HEAD:]
+    where, data, kind = f"secrets.{name}", record.data, record.kind
+    need(data[:4] == key_id, f"{where} was written under another data key")
+    associated = struct.pack("<BQ", kind, record.changed) + lp(name.encode())
+    nonce, sealed = data[RECORD_HEAD - 24 : RECORD_HEAD], data[RECORD_HEAD:]
     try:
         plain = sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(sealed, associated, nonce, values_key)
     except CryptoError:
@@ -388,7 +391,7 @@ def open_record(name, record, key_id, values_key):
         need(0 not in value, f"{where}: a variable holds a NUL byte")
         need(len(name) + 1 + len(value) <= 131_071, f"{where}: name and value are longer than 131,071 bytes")
     need(len(value) <= 1_048_576, f"{where}: the value is longer than 1,048,576 bytes")
-    return {"kind": kind, "changed": changed, "note": note, "value_base64": base64.b64encode(value).decode()}
+    return {"kind": kind, "changed": record.changed, "note": note, "value_base64": base64.b64encode(value).decode()}
 
 
 def take_part(where, plain, at):
@@ -401,19 +404,17 @@ def take_part(where, plain, at):
 def describe(file, opened=None):
     """The JSON object; `opened` is (identity, data key), or None to say what can be said without a key."""
     context = lp(file.id) + lp(file.environment.encode()) + struct.pack("<Q", file.made)
-    result, secrets, fingerprint = {"environment": file.environment}, {}, b""
+    result, fingerprint = {"environment": file.environment}, b""
     if opened is None:
         key_id = file.members[min(file.members)]["vouch"][:4]
         check_vouches(file, key_id)
-        for name, record in file.records.items():
-            secrets[name] = dict(zip(("kind", "changed"), record_head(name, record, key_id), strict=True))
+        secrets = {name: {"kind": r.kind, "changed": r.changed} for name, r in file.records.items()}
         result["unverified"] = True
     else:
         key_id = hkdf(opened[1], b"vault/1 key-id" + context, 4)
         check_vouches(file, key_id, hkdf(opened[1], b"vault/1 vouch" + context))
         values_key = hkdf(opened[1], b"vault/1 values" + context)
-        for name, record in file.records.items():
-            secrets[name] = open_record(name, record, key_id, values_key)
+        secrets = {name: open_record(name, r, key_id, values_key) for name, r in file.records.items()}
         fingerprint = hkdf(opened[1], b"vault/1 fingerprint" + context)
         result["fingerprint"] = re.sub("(....)(?=.)", r"\1-", fingerprint[:16].hex())
     members = {}

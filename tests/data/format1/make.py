@@ -11,6 +11,9 @@ In cases.json all paths are relative to this folder. A "generate" in a file's pl
 each other: {"text": T} is T; {"text": T, "times": N} is T N times, with `{n}` in T replaced by 0, 1, 2 … each time.
 `good_generated` holds good cases at the limits, of the same shape as `good`.
 An identity that ends in .pass is the passphrase of a recovery member.
+Each good case opens with those of its `identities` that stand in `opens`, and gives "no access" (4) to the others. A
+hostile case is opened with its `identity` and asked for all values; `status` is 5 for refused and 4 for no access.
+run_reader.py runs a reader over all cases.
 """
 
 import base64
@@ -31,6 +34,7 @@ PASSPHRASE = "public-test-data-never-use-this-passphrase-0000000000000000"
 HEADER = "# Public test data. This key is published: never use it.\n"
 MIB = 1 << 20
 LIMIT_FILE, LIMIT_LINE, LIMIT_HEADERS, LIMIT_STRUCTURE, LIMIT_SEALED = 8 * MIB, 2 * MIB, 20_000, MIB, 65_536
+LIMIT_PLAIN = 1024
 
 PEOPLE = "alice bob carol dave erin mallory recovery other".split()
 secret = {name: fixed(f"{SEED}: {name}") for name in PEOPLE}
@@ -50,10 +54,17 @@ def x25519_member(v, name, by="alice", **more):
     v.member(name, key[name], by, proof=v.proof(secret[by], key[name]), **more)
 
 
-def lock(v, name, identity, factor=10, text=None):
+def lock(v, name, identity, factor=10, text=None, passphrase=PASSPHRASE):
     text = f"{f.age_identity(secret[identity])}\n".encode() if text is None else text
-    return v.age(f"{name} locked", lambda salt, file_key: f.stanza_scrypt(PASSPHRASE.encode(), salt[:16], factor, file_key),
+    return v.age(f"{name} locked", lambda salt, file_key: f.stanza_scrypt(passphrase.encode(), salt[:16], factor, file_key),
                  text)
+
+
+def plain_over(text):
+    """The lengths of all lines over the limit for lines that are neither headers nor one-string lines."""
+    lines = re.split(b"\r?\n", text if isinstance(text, bytes) else text.encode())
+    return [len(line) for line in lines if len(line) > LIMIT_PLAIN and not line.lstrip(b" \t").startswith(b"[")
+            and not re.fullmatch(rb'[ \t]*[A-Za-z0-9_-]+[ \t]*=[ \t]*"[^"\\]*"[ \t]*', line)]
 
 
 def write(path, data):
@@ -107,6 +118,7 @@ def add_good(name, v, identities=("alice.key",), opens=None, text=None, requests
     v.vouch()
     folder = f"good/{name}"
     text = v.text() if text is None else text(v.text())
+    assert not plain_over(text), name
     write(f"{folder}/staging.toml", text)
     paths = [who if "/" in who else write_identity(folder, who) for who in identities]
     opens = paths if opens is None else [f"{folder}/{who}" for who in opens]
@@ -154,6 +166,34 @@ def good_cases():
     x25519_member(v, "recovery", locked=lock(v, "recovery", "recovery"), issued_by="alice")
     put(v, "TOKEN", b"with a recovery member")
     add_good("recovery", v, ["alice.key", "recovery.pass"])
+
+    v = one("recovery-order")  # three blocks that the passphrase does not open, one that it does, and one that nobody tries
+    for name in ("k1", "k2", "k3"):
+        v.member(name, key["other"], "alice", locked=lock(v, name, "other", passphrase=f"not the passphrase, {name}"))
+    x25519_member(v, "recovery", locked=lock(v, "recovery", "recovery"), issued_by="alice")
+    v.member("z5", key["other"], "alice", locked=b"no age file, and not looked at")
+    put(v, "TOKEN", b"the fourth")
+    add_good("recovery-order", v, ["alice.key", "recovery.pass"])
+
+    v = one("recovery-not-asked-for")  # `locked` is judged only where a passphrase is given
+    x25519_member(v, "recovery", locked=b"no age file", issued_by="alice")
+    put(v, "TOKEN", b"x")
+    add_good("recovery-not-asked-for", v)
+
+    v = vault("recovery-key-twice")  # a recovery key opens like any other: the first block does not decrypt, the second does
+    x25519_member(v, "alice")
+    v.member("a-broken", key["recovery"], "alice", sealed=b"not an age file")
+    x25519_member(v, "recovery", locked=lock(v, "recovery", "recovery"))
+    put(v, "TOKEN", b"x")
+    add_good("recovery-key-twice", v, ["alice.key", "recovery.pass"])
+
+    v = one("proof-not-judged")  # a wrong proof, and one where no reader can compute any
+    v.member("bob", key["bob"], "alice", proof=bytes(32))
+    v.member("carol", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFB1YmxpYyB0ZXN0IGRhdGEsIG5ldmVyIHVzZSB0aGlz", "alice",
+             sealed=b"for an ssh key", proof=bytes(32))
+    v.member("dave", f.bech32("age", bytes(32)), "alice", sealed=b"an all-zero shared secret", proof=bytes(32))
+    put(v, "TOKEN", b"x")
+    add_good("proof-not-judged", v, ["alice.key", "bob.key"])
 
     v = one("issued-by")
     x25519_member(v, "bob", issued_by="alice")
@@ -218,6 +258,8 @@ letters = '''
 """
     add_good("requests-odd", v, text=lambda t: t + odd, requests=["carol"])
     for name, text in (("requests-array", 'requests = [1, "x", {a = []}]\n'), ("requests-scalar", "requests = 5\n"),
+                       ("requests-integer", "requests = 0\n"), ("requests-false", "requests = false\n"),
+                       ("requests-empty-array", "requests = []\n"), ("requests-empty-inline", "requests = {}\n"),
                        ("requests-empty-text", 'requests = ""\n')):
         v = one(name)
         put(v, "TOKEN", b"x")
@@ -229,15 +271,21 @@ letters = '''
         add_good(name, v, text=lambda t, text=text: t + text, requests=[])
 
     v = one("notes")
-    put(v, "ONE_LINE", b"1", note=b"# one line")
-    put(v, "MANY", b"2", note="# Zoë keeps it.\n#\n# 鍵は金庫の中 🔑\n#\ttab".encode())
-    put(v, "FOREVER", b"", note=b"# a note, an empty value")
-    put(v, "LONGEST", b"3", note=b"#" + b"n" * 16383)
+    put(v, "ONE_LINE", b"1", note=b"one line")
+    put(v, "MANY", b"2", note="Zoë keeps it.\n\n鍵は金庫の中 🔑\n\ttab\n two blanks above \n# a hash of its own".encode())
+    put(v, "FOREVER", b"", note=b"a note, an empty value")
+    put(v, "LINE_END", b"4", note=b"\n")
+    put(v, "LONGEST", b"3", note=b"n" * 16384)
     add_good("notes", v)
+
+    v = one("notes-control")  # no writer takes control characters into a note; no reader refuses them
+    put(v, "ESCAPE", b"1", note=b"\x1b[31mred\x1b[0m \x1b]0;title\x07")
+    put(v, "OTHERS", b"2", note="a\r\nb\0c\b\x7f\u0085\u009b\u2028\u202e".encode())
+    add_good("notes-control", v)
 
     v = one("file-record")
     data = b"".join(f.sha256(u32(i)) for i in range(150)) + bytes(700)
-    put(v, "KEYSTORE", data, kind=1, note=b"# binary")
+    put(v, "KEYSTORE", data, kind=1, note=b"binary")
     put(v, "EMPTY_FILE", b"", kind=1)
     put(v, "TOKEN", b"x")
     add_good("file-record", v)
@@ -276,8 +324,14 @@ letters = '''
                          ("foreign-comment", lambda t: t.replace("\n[secrets", "\n# who needs this?\n[secrets").replace(
                              '"alice"\n', '"alice" # that is me\n'))):
         v = one(name)
-        put(v, "TOKEN", b"a\nb\r\nc", note=b"# note")
+        put(v, "TOKEN", b"a\nb\r\nc", note=b"note")
         add_good(name, v, text=change)
+
+    v = one("one-string-lines")  # blanks, and fields of every letter, do not make such a line a plain one
+    put(v, "BIG", b"b" * 2000)
+    v.doc["requests"] = {"pad": {"Az_09-": "p" * 2000, "-": "# = [ ' " * 200}}
+    add_good("one-string-lines", v, text=lambda t: re.sub(r'^value = (".*")$', "\t value\t =\t \\1 \t", t, flags=re.M),
+             requests=[])
 
     v = one("notation")
     x25519_member(v, "bob")
@@ -344,7 +398,7 @@ def fill(v, change=lambda v: None):
     v.former(f"carol.{MADE - DAY}", key["carol"])
     v.former("dave.9", key["dave"])
     v.doc["requests"]["erin"] = {"key": key["erin"]}
-    put(v, "API_KEY", b"abc", MADE - 2 * DAY, b"# a note")
+    put(v, "API_KEY", b"abc", MADE - 2 * DAY, b"a note")
     put(v, "CERT", b"\0file\0", MADE - 2 * DAY, kind=1)
     put(v, "EMPTY", b"", MADE + 5)
     change(v)
@@ -369,6 +423,7 @@ def generate(parts):
 def bad(name, why, text, status=5, environment="staging", identity="alice.key", pattern=None):
     case = {"name": name, "environment": environment, "identity": f"hostile/{identity}", "status": status, "why": why,
             "message": ""}
+    assert bool(plain_over(generate(text) if isinstance(text, list) else text)) == name.startswith("plain-line"), name
     assert not any(other["name"] == name for other in hostile), name
     if isinstance(text, list):
         case = {"name": name, "generate": text} | case
@@ -453,6 +508,7 @@ def size_cases():
         path = "hostile/alice.key"
         case = expected(f"{name}-at-limit", v, [path], [path])
         good_generated.append({"name": f"{name}-at-limit", "generate": make(limit)} | case | {"requests": None})
+        assert not plain_over(generate(make(limit))), name
         bad(f"{name}-over", f"{name} over {limit}", make(limit + 1))
     for case in good_generated:
         # the requests that `headers` makes have no key, so only erin's is well-formed
@@ -460,9 +516,30 @@ def size_cases():
     bad("line-size-over-crlf", "a line over 2 MiB", [p if i != 2 else {"text": '"\r\n'}
                                                      for i, p in enumerate(line(LIMIT_LINE + 1))])
     bad("structure-over-escaped", "a string with an escape counts as structure",
-        [{"text": text + '\n[requests.pad]\np = "\\t'}, {"text": "a", "times": MIB}, {"text": '"\n'}])
+        [{"text": text + "\n[requests.pad]\n"}, {"text": f'p{{n}} = "\\t{"a" * 1000}"\n', "times": MIB // 1000}])
     bad("structure-over-array", "an array counts as structure",
-        [{"text": text + "\n[requests.pad]\np = ["}, {"text": '"x",', "times": MIB // 4}, {"text": "]\n"}])
+        [{"text": text + "\n[requests.pad]\np = [\n"}, {"text": '"x",' * 250 + "\n", "times": MIB // 1000}, {"text": "]\n"}])
+
+    def plain(length, end="\n"):
+        """Plain lines of that length: a comment and an array, a string with a comment behind it, one in other quotes."""
+        lines = ("# " + "c" * (length - 2), "p = [" + "1," * ((length - 7) // 2) + " " * ((length - 7) % 2) + "1]",
+                 'q = "' + "q" * (length - 9) + '" # ', "r = '" + "r" * (length - 6) + "'",
+                 's = "\\t' + "s" * (length - 8) + '"', "t.u = \"" + "u" * (length - 8) + '"')
+        assert all(len(line) == length for line in lines)
+        return [f"{text}\n[requests.pad]\n{line}{end}" for line in lines]
+    case = expected("plain-line-at-limit", v, [path], [path]) | {"requests": ["erin"]}
+    at_limit = text + "\n[requests.pad]\n" + "".join(x.rpartition("[requests.pad]\n")[2] for x in plain(LIMIT_PLAIN, "\r\n"))
+    assert not plain_over(at_limit)
+    write("good/plain-line-at-limit/staging.toml", at_limit)
+    good.append({"name": "plain-line-at-limit", "file": "good/plain-line-at-limit/staging.toml"} | case)
+    for name, body in zip(("comment", "array", "comment-behind", "literal", "escape", "dotted"), plain(LIMIT_PLAIN + 1), strict=True):
+        bad(f"plain-line-{name}", "a plain line over 1,024 bytes", body)
+    bad("plain-line-dotted-600", "a dotted key of 600 parts", [{"text": text + "\n[requests]\na"}, {"text": ".a", "times": 599},
+                                                              {"text": " = 1\n"}])
+    bad("plain-line-in-string", "a plain line over 1,024 bytes, inside a string too",
+        [{"text": text + "\n[requests.pad]\np = '''\n"}, {"text": "a", "times": LIMIT_PLAIN + 1}, {"text": "\n'''\n"}])
+    bad("plain-line-genuine", "a value in other quotes", doc(lambda v: put(v, "BIG", b"b" * 2000)).replace(
+        'BIG]\nvalue = "', "BIG]\nvalue = '").replace('"\n\n[secrets.CERT]', "'\n\n[secrets.CERT]"))
     bad("header-201-bytes", "a header over 200 bytes", text + f"\n[requests.{'r' * 190}]\n")
     bad("header-201-bytes-in-string", "a header line is told by its first character", text + "\n[requests.pad]\np = '''\n \t["
         + "r" * 198 + "\n'''\n")
@@ -628,12 +705,24 @@ def seal_cases():
     sealed = f.age_file([start] + [many] * 9999 + [f.stanza_x25519(alice, fixed("own"), file_key)], file_key,
                         v.fixed("nonce", 16), v.seal_text())
     bad("sealed-10000-stanzas", "sealed over 65,536 bytes", setter("alice", sealed=sealed), pattern=period)
-    bad("sealed-other-key", "sealed to another key: no access", setter("alice", sealed=v.seal_to("alice", key["mallory"])), status=4)
-    bad("sealed-not-age", "sealed is no age file: no access", setter("alice", sealed=b"not an age file"), status=4)
+    bad("sealed-other-key", "own block, sealed to another key", setter("alice", sealed=v.seal_to("alice", key["mallory"])))
+    bad("sealed-not-age", "own block, no age file", setter("alice", sealed=b"not an age file"))
     right = v.seal_to("alice", key["alice"])
-    bad("sealed-cut", "sealed is cut: no access", setter("alice", sealed=right[:-5]), status=4)
-    bad("sealed-header-flipped", "the header's MAC is wrong: no access",
-        setter("alice", sealed=right.replace(b"--- ", b"-> x\n\n--- ")), status=4)
+    bad("sealed-cut", "own block, cut", setter("alice", sealed=right[:-5]))
+    bad("sealed-header-flipped", "own block, the header's MAC is wrong",
+        setter("alice", sealed=right.replace(b"--- ", b"-> x\n\n--- ")))
+    armored = b"-----BEGIN AGE ENCRYPTED FILE-----\n" + re.sub(b"(.{1,64})", rb"\1\n", b64(right).encode()) \
+        + b"-----END AGE ENCRYPTED FILE-----\n"
+    bad("sealed-armored", "own block, an age file that is not binary", setter("alice", sealed=armored))
+    bad("sealed-not-age-not-mine", "another member's block, altered after it was vouched for",
+        setter("bob", False, sealed=b"not an age file"))
+
+    def twin(sealed, name="zed"):
+        return lambda v: v.member(name, key["alice"], "alice", sealed=sealed)
+    bad("same-key-twice-none", "two own blocks, neither decrypts", doc(lambda v: (
+        v.doc["members"]["alice"].update(sealed=b64(right[:-5])), twin(b"not an age file")(v))))
+    bad("same-key-twice-wrong-first", "the first own block that decrypts has a wrong text", doc(
+        twin(v.seal_to("a", key["alice"], b"hello\n"), "a")))
     bad("not-a-member", "no block has this key: no access", v.text(), status=4, identity="mallory.key")
     bad("not-a-member-former", "a former member: no access", v.text(), status=4, identity="carol.key")
 
@@ -659,13 +748,37 @@ def seal_cases():
 
     def locked(factor=10, text=None, who="recovery"):
         return lock(v, "recovery", who, factor, text)
-    bad("locked-other-key", "the key inside is not the member's: no access", setter("recovery", locked=locked(who="mallory")),
-        status=4, identity="recovery.pass")
+    bad("locked-other-key", "the key inside is not the member's", setter("recovery", locked=locked(who="mallory")),
+        identity="recovery.pass")
     # the body is not what work factor 21 gives (that takes 2 GiB): it must be refused before anybody computes it
     bad("locked-work-factor-21", "work factor over 20",
         setter("recovery", locked=locked().replace(b" 10\n", b" 21\n")), identity="recovery.pass")
-    bad("locked-not-a-key", "no private key inside: no access", setter("recovery", locked=locked(text=b"hello\n")), status=4,
+    bad("locked-not-a-key", "no private key inside", setter("recovery", locked=locked(text=b"hello\n")),
         identity="recovery.pass")
+
+
+    bad("locked-not-age", "locked is no age file", setter("recovery", locked=b"not an age file"), identity="recovery.pass")
+    bad("locked-x25519", "locked is not encrypted to a passphrase",
+        setter("recovery", locked=v.seal_to("recovery locked", key["recovery"], f.age_identity(secret["recovery"]).encode() + b"\n")),
+        identity="recovery.pass")
+    bad("locked-work-factor-99", "work factor over 20",
+        setter("recovery", locked=locked().replace(b" 10\n", b" 99\n")), identity="recovery.pass")
+    bad("locked-other-passphrase", "no block opens with this passphrase: no access",
+        setter("recovery", locked=lock(v, "recovery", "recovery", passphrase="another")), status=4, identity="recovery.pass")
+    bad("locked-none", "no member has locked: no access", setter("recovery", locked=None), status=4, identity="recovery.pass")
+    bad("locked-sealed-cut", "the recovery member's own block is cut",
+        setter("recovery", sealed=v.seal_to("recovery", key["recovery"])[:-5]), identity="recovery.pass")
+
+    def before(*blocks):
+        def change(v):
+            for name, block in zip(("k1", "k2", "k3", "k4"), blocks):
+                v.member(name, key["other"], "alice", locked=block)
+        return doc(change)
+    wrong = [lock(v, f"k{n}", "other", passphrase=f"not the passphrase, k{n}") for n in (1, 2, 3, 4)]
+    bad("locked-fifth", "only the first four are tried: no access", before(*wrong), status=4, identity="recovery.pass")
+    bad("locked-bad-before", "a block that is tried is no age file", before(wrong[0], b"not an age file"), identity="recovery.pass")
+    bad("locked-bad-fourth", "the fourth block holds another key and is tried before the fifth",
+        before(*wrong[:3], lock(v, "k4", "mallory")), identity="recovery.pass")
 
 
 def vouch_cases():
@@ -694,6 +807,14 @@ def vouch_cases():
         bad(f"vouch-tag-flipped-{what}", "altered", setter("bob", False, vouch=flip(m["bob"]["vouch"], at)))
         bad(f"former-vouch-tag-flipped-{what}", "altered", former(carol, vouch=flip(fm[carol]["vouch"], at)))
     bad("vouch-key-id-flipped", "written under an earlier key", setter("bob", False, vouch=flip(m["bob"]["vouch"], 0)))
+    for name, source in (("earlier", old), ("attackers", attacker)):
+        bad(f"vouch-key-id-{name}", "the key-id of another data key on one member",
+            setter("bob", False, vouch=b64(source.key_id + base64.b64decode(m["bob"]["vouch"])[4:])))
+    bad("former-vouch-key-id-earlier", "the key-id of another data key on one former entry",
+        former(carol, vouch=b64(old.key_id + base64.b64decode(fm[carol]["vouch"])[4:])))
+    # `made` is in every derived key: nothing in the file fits any more
+    for name, new in (("later", MADE + 1), ("earlier", MADE - 1), ("far-ahead", (1 << 40) - 1)):
+        bad(f"made-altered-{name}", "everything else is genuine", field(None, "made", f"made = {new}"))
     bad("vouch-own-flipped", "altered", setter("alice", False, vouch=flip(m["alice"]["vouch"], 9)))
     bad("vouch-of-an-earlier-key", "written under an earlier key", doc(lambda v: v.doc["members"].update(bob=old.doc["members"]["bob"]),
                                                                       False))
@@ -790,6 +911,13 @@ def record_cases():
     bad("record-kind-255", "made by a newer vault", value(v.record("API_KEY", f.plaintext(b"x"), MADE, kind=255)))
     bad("record-changed-2-to-40", "a time of 2^40", value(v.record("API_KEY", f.plaintext(b"x"), 1 << 40)))
     bad("record-changed-2-to-63", "a time of 2^40", value(v.record("API_KEY", f.plaintext(b"x"), 1 << 63)))
+    # what is checked on reading, without a key, comes before "no access"; what needs the value asked for does not
+    for name, data, status in (("kind-2", v.record("API_KEY", empty, MADE, kind=2), 5), ("length", right[:-1], 5),
+                               ("changed", v.record("API_KEY", empty, 1 << 40), 5),
+                               ("key-id", bytes(4) + right[4:], 4),
+                               ("tag", right[:-1] + bytes([right[-1] ^ 1]), 4)):
+        bad(f"record-{name}-not-a-member", "wrong without a key: refused" if status == 5 else "not asked for: no access", value(data),
+            status=status, identity="mallory.key")
     for name, at, why in (("key-id", 0, "written under another key"), ("kind", 4, "altered"), ("changed", 5, "altered"),
                           ("nonce-first", 13, "altered"), ("nonce-last", 36, "altered"), ("ciphertext", 37, "altered"),
                           ("tag", -1, "altered")):
@@ -818,7 +946,7 @@ def record_cases():
     wrong("note-surrogate", "the note is not UTF-8", f.plaintext(b"x", b"\xed\xa0\x80"))
     wrong("note-16385", "the note is over 16,384 bytes", f.plaintext(b"x", b"n" * 16_385))
     wrong("note-16385-file", "the note is over 16,384 bytes", f.plaintext(b"\0", b"n" * 16_385), kind=1)
-    bad("one-bad-record-among-good", "one record is altered, another one is asked for", value(flip(s["EMPTY"]["value"], -1), "EMPTY"))
+    bad("one-bad-record-among-good", "one record is altered, all values are asked for", value(flip(s["EMPTY"]["value"], -1), "EMPTY"))
 
 
 def main():
