@@ -22,7 +22,7 @@ use crate::support::tokens::tokens;
 
 /// Parts of the standard library that only some rooms may use.
 const FENCED: &[(&str, &[&str])] =
-    &[("std::process::Command", &["process", "cli"]), ("std::env", &["process", "cli"])];
+    &[("std::process::Command", &["process", "platform"]), ("std::env", &["process", "platform", "cli"])];
 
 /// What a `cfg` may ask outside `platform`.
 const FREE_CFG: &[&str] = &["test", "feature", "debug_assertions", "doc", "not", "all", "any"];

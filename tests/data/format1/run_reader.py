@@ -65,7 +65,7 @@ def compare(case, output, verified):
 def check_good(reader, case, path):
     for identity in [None, *case["identities"]]:
         options = [] if identity is None else identity_options(identity)
-        status, output = run(reader, [path, "--as", case["environment"], *options])
+        status, output = run(reader, [path, f"--as={case['environment']}", *options])
         expected = OPENED if identity is None or identity in case["opens"] else NO_ACCESS
         wrong = [f"status {status}, expected {expected}"] if status != expected else []
         if status == expected == OPENED:
@@ -74,7 +74,7 @@ def check_good(reader, case, path):
 
 
 def check_hostile(reader, case, path):
-    status, output = run(reader, [path, "--as", case["environment"], *identity_options(case["identity"])])
+    status, output = run(reader, [path, f"--as={case['environment']}", *identity_options(case["identity"])])
     if status != case["status"]:
         yield f"status {status}, expected {case['status']}: {case['why']}"
     if output:
