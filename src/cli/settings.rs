@@ -30,6 +30,12 @@ impl Outside {
         self.get(name)?.to_str()
     }
 
+    /// A variable as a list of paths, separated as in PATH; empty ones are left out.
+    pub(crate) fn paths(&self, name: &str) -> Vec<PathBuf> {
+        let split = self.get(name).map(std::env::split_paths);
+        split.into_iter().flatten().filter(|path| !path.as_os_str().is_empty()).collect()
+    }
+
     /// The home folder.
     pub(crate) fn home(&self) -> Option<PathBuf> {
         self.get("HOME").map(PathBuf::from).or_else(std::env::home_dir)

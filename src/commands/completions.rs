@@ -1,10 +1,13 @@
 //! `vault completions SHELL`, and what is completed. Names come from the files, without any key.
 
+use std::path::Path;
+
 use clap::Args;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::Shells;
 
 use super::Context;
+use crate::cli::settings::Outside;
 use crate::error::{Error, Result};
 use crate::vars::export::Format;
 use crate::vault::Project;
@@ -68,6 +71,9 @@ pub(crate) fn export_formats() -> ArgValueCandidates {
 }
 
 fn project() -> Option<Project> {
-    let folder = std::env::current_dir().ok()?;
-    Project::discover(&folder)
+    let outside = Outside::read().ok()?;
+    match outside.get("VAULT_DIR") {
+        Some(folder) => Some(Project::at(Path::new(folder))),
+        None => Project::discover(&outside.folder),
+    }
 }

@@ -7,7 +7,6 @@ use clap::Args;
 
 use super::{Context, unknown_variable, variables};
 use crate::error::{Error, Result, reason, shown_path};
-use crate::process::capture;
 use crate::vars::export::{self, Format};
 use crate::vars::name::{nearest, shown};
 
@@ -89,19 +88,11 @@ fn write(path: &Path, text: &[u8], context: &Context) -> Result<()> {
         tempfile::Builder::new().prefix(".vault-export.").tempfile_in(folder).map_err(failed)?;
     file.write_all(text).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
-    if would_be_tracked(path, context) {
+    if context.git_tracks(path, true) {
         context
             .ui
             .warn(&format!("git does not ignore `{told}`, which holds the values in plaintext"));
         context.ui.hint(&format!("add `{told}` to .gitignore"));
     }
     Ok(())
-}
-
-fn would_be_tracked(path: &Path, context: &Context) -> bool {
-    let Some(text) = path.to_str() else { return false };
-    let words = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", text]
-        .map(str::to_owned);
-    capture(&words, &context.outside.folder, &context.outside.environment)
-        .is_ok_and(|listed| !listed.expose().trim_ascii().is_empty())
 }

@@ -9,7 +9,6 @@ use zeroize::Zeroizing;
 
 use super::{Context, check_storable, now};
 use crate::error::{Error, Kind, Result, reason, shown_path};
-use crate::process::capture;
 use crate::secret::Secret;
 use crate::vars::name::{EnvName, VarName};
 use crate::vars::{dotenv, import};
@@ -206,7 +205,7 @@ fn after(args: &ImportArgs, context: &Context) {
     }
     let told = shown_path(&args.file);
     context.ui.warn(&format!("the plaintext file `{told}` is still there"));
-    if is_tracked(&args.file, context) {
+    if context.git_tracks(&args.file, false) {
         context.ui.warn(&format!(
             "git tracks `{told}`: its values are in the history, so change them at their sources"
         ));
@@ -223,11 +222,4 @@ fn count_hint(context: &Context) -> String {
     let environment =
         context.globals.env.last().map(|name| format!(" -e {name}")).unwrap_or_default();
     format!("`vault list{environment}`")
-}
-
-fn is_tracked(path: &Path, context: &Context) -> bool {
-    let Some(text) = path.to_str() else { return false };
-    let words = ["git", "ls-files", "--", text].map(str::to_owned);
-    capture(&words, &context.outside.folder, &context.outside.environment)
-        .is_ok_and(|listed| !listed.expose().trim_ascii().is_empty())
 }

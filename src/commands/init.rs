@@ -1,6 +1,7 @@
 //! `vault init`: environments, an identity, and the first member.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -12,7 +13,7 @@ use crate::crypto;
 use crate::crypto::keys::{Identity, PublicKey};
 use crate::error::{Error, Result};
 use crate::format::{Author, FormerName, NewFile, NewMember, Opened, Record, VaultFile};
-use crate::process::capture;
+use crate::process::git;
 use crate::secret::Secret;
 use crate::vars::name::{EnvName, MemberName};
 use crate::vault::exposure::{clock_is_poisoned, time_of_new_key, time_of_removal};
@@ -176,11 +177,11 @@ fn member_of(
 
 /// A member name from git's user.email, else from the login name. `root` says nothing of who it is.
 fn suggested(context: &Context) -> Result<MemberName> {
-    let words = ["git", "config", "user.email"].map(str::to_owned);
-    let mail = capture(&words, &context.outside.folder, &context.outside.environment).ok();
-    let mail = mail.as_ref().and_then(Secret::expose_str).map(str::trim);
+    let words = ["config", "user.email"].map(OsStr::new);
+    let mail = git(&words, &context.surroundings());
     let login = context.outside.text("USER").filter(|login| *login != "root");
     let name = mail
+        .as_deref()
         .and_then(MemberName::suggested_by)
         .or_else(|| login.and_then(MemberName::suggested_by));
     if let Some(name) = name {

@@ -46,9 +46,10 @@ impl Context {
         if let Some(text) = self.outside.text("VAULT_KEY") {
             return self.parse("VAULT_KEY", &Secret::new(text.as_bytes().to_vec())).map(Some);
         }
-        if let Some(paths) = self.outside.get("VAULT_KEY_FILE") {
+        let paths = self.outside.paths("VAULT_KEY_FILE");
+        if !paths.is_empty() {
             let mut all = Vec::new();
-            for path in std::env::split_paths(paths).filter(|path| !path.as_os_str().is_empty()) {
+            for path in paths {
                 all.extend(self.named_file("VAULT_KEY_FILE", &path)?);
             }
             return Ok(Some(all));
@@ -56,7 +57,7 @@ impl Context {
         if let Some(command) = self.outside.text("VAULT_KEY_COMMAND") {
             let words = shell_words::split(command)
                 .map_err(|_| Error::usage("VAULT_KEY_COMMAND has a quote that is never closed"))?;
-            let text = capture(&words, &self.outside.folder, &self.outside.environment)?;
+            let text = capture(&words, &self.surroundings())?;
             return self.parse("VAULT_KEY_COMMAND", &text).map(Some);
         }
         if let Some(folder) = self.outside.get("CREDENTIALS_DIRECTORY") {

@@ -14,13 +14,15 @@ pub(crate) mod status;
 pub(crate) mod unset;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::cli::settings::Outside;
 use crate::cli::ui::Ui;
 use crate::error::{Error, Result};
 use crate::format::Opened;
+use crate::process::{Surroundings, git};
 use crate::vars::name::{EnvName, VarName, nearest, shown};
 use crate::vault::settings::Settings;
 use crate::vault::{Project, Vault};
@@ -120,6 +122,23 @@ impl Context {
             opened.fingerprint()
         ));
         Ok((vault, opened))
+    }
+
+    /// Where helper programs run: where we do.
+    pub(crate) fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings { folder: &self.outside.folder, environment: &self.outside.environment }
+    }
+
+    /// Whether git tracks the file, or (with `or_would`) would track it with `git add`.
+    pub(crate) fn git_tracks(&self, path: &Path, or_would: bool) -> bool {
+        let mut words = vec!["ls-files", "--cached"];
+        if or_would {
+            words.extend(["--others", "--exclude-standard"]);
+        }
+        words.push("--");
+        let mut words: Vec<&OsStr> = words.into_iter().map(OsStr::new).collect();
+        words.push(path.as_os_str());
+        git(&words, &self.surroundings()).is_some()
     }
 
     /// Asks whether to go on with something that loses data. `-y` answers.

@@ -17,7 +17,7 @@ use self::windows as system;
 pub(crate) use self::system::{
     FolderHandle, Owner, environment_limit, executable, find_in_default_path, forget_variable,
     group_and_others, harden, lock_folder, open_for_reading, os_string, owner, reap_children,
-    replace_process, set_mode_like, sync_folder, terminal_is_there, tighten, wait_for,
+    replace_process, set_mode_like, shell_status, sync_folder, terminal_is_there, tighten,
 };
 
 /// How a command ended that could not replace this process, where a system has no exec.

@@ -179,7 +179,7 @@ pub(crate) fn replace_process(
 }
 
 /// The status of a helper that was waited for, as a shell would give it.
-pub(crate) fn wait_for(status: std::process::ExitStatus) -> i32 {
+pub(crate) fn shell_status(status: std::process::ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
 }
 

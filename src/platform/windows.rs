@@ -126,11 +126,11 @@ pub(crate) fn replace_process(
         .env_clear()
         .envs(environment)
         .status()?;
-    Ok(Ended(u8::try_from(wait_for(status)).unwrap_or(1)))
+    Ok(Ended(u8::try_from(shell_status(status)).unwrap_or(1)))
 }
 
 /// The status of a helper that was waited for.
-pub(crate) fn wait_for(status: std::process::ExitStatus) -> i32 {
+pub(crate) fn shell_status(status: std::process::ExitStatus) -> i32 {
     status.code().unwrap_or(1)
 }
 

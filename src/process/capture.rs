@@ -1,7 +1,7 @@
-//! Small helper programs whose output we want: `git config`, and the command that gives a key.
+//! Small helper programs whose output we want: `git`, and the command that gives a key.
 #![expect(clippy::disallowed_types, reason = "this room starts programs")]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -10,33 +10,32 @@ use crate::platform;
 use crate::secret::Secret;
 use crate::vars::name::shown;
 
-/// Runs a program in `folder` with this environment and gives its standard output, of at most 64 KiB.
-/// Its standard error is ours, so that it can explain itself or ask.
+/// Where a helper runs and what it sees.
+pub(crate) struct Surroundings<'a> {
+    /// Its working directory.
+    pub(crate) folder: &'a Path,
+    /// Its environment.
+    pub(crate) environment: &'a [(OsString, OsString)],
+}
+
+/// Runs a program and gives its standard output, of at most 64 KiB. Its standard error is ours, so that
+/// it can explain itself or ask.
 ///
 /// # Errors
 ///
 /// It can't be started, or ends with another status than 0.
-pub(crate) fn capture(
-    words: &[String],
-    folder: &Path,
-    environment: &[(OsString, OsString)],
-) -> Result<Secret> {
+pub(crate) fn capture(words: &[String], around: &Surroundings<'_>) -> Result<Secret> {
     const LIMIT: usize = 64 << 10;
     let (program, arguments) = words
         .split_first()
         .ok_or_else(|| Error::failed("the command that should give a key is empty"))?;
     let told = shown(program);
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir(folder)
-        .env_clear()
-        .envs(environment.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
+    let output = command(program, arguments, around)
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error| Error::failed(format!("cannot run `{told}`: {}", reason(&error))))?;
-    let status = platform::wait_for(output.status);
     let text = Secret::new(output.stdout);
+    let status = platform::shell_status(output.status);
     if status != 0 {
         return Err(Error::failed(format!("`{told}` ended with status {status}")));
     }
@@ -44,4 +43,23 @@ pub(crate) fn capture(
         return Err(Error::failed(format!("`{told}` printed more than a key")));
     }
     Ok(text)
+}
+
+/// What git says, without the line end. None where it says nothing, fails, or isn't there.
+pub(crate) fn git(arguments: &[&OsStr], around: &Surroundings<'_>) -> Option<String> {
+    let output = command("git", arguments, around).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn command<S: AsRef<OsStr>>(program: &str, arguments: &[S], around: &Surroundings<'_>) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(around.folder)
+        .env_clear()
+        .envs(around.environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null());
+    command
 }

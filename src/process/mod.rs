@@ -7,4 +7,4 @@ mod capture;
 pub(crate) mod environ;
 pub(crate) mod replace;
 
-pub(crate) use self::capture::capture;
+pub(crate) use self::capture::{Surroundings, capture, git};

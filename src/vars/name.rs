@@ -190,12 +190,16 @@ pub(crate) fn nearest<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    // The bound is the one that clap uses for its own suggestions.
+    // The bound is the one that clap uses for its own suggestions. In short names one slip is already
+    // less like: two letters the wrong way round are near at any length from three.
     const LIKENESS: f64 = 0.7;
+    let near = |name: &str, likeness: f64| {
+        likeness > LIKENESS || (wrong.len() > 2 && strsim::osa_distance(wrong, name) == 1)
+    };
     known
         .into_iter()
         .map(|name| (strsim::jaro(wrong, name), name))
-        .filter(|(likeness, _)| *likeness > LIKENESS)
+        .filter(|(likeness, name)| near(name, *likeness))
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
 }
@@ -266,5 +270,6 @@ mod tests {
     fn a_misspelled_name_finds_its_neighbour() {
         assert_eq!(nearest("stagin", ["development", "staging"]), Some("staging"));
         assert_eq!(nearest("qa", ["development", "staging"]), None);
+        assert_eq!(nearest("pyt", ["timeout", "pty"]), Some("pty"));
     }
 }

@@ -21,8 +21,10 @@ use crate::support::paths::{closing, references, without_tests};
 use crate::support::tokens::tokens;
 
 /// Parts of the standard library that only some rooms may use.
-const FENCED: &[(&str, &[&str])] =
-    &[("std::process::Command", &["process", "platform"]), ("std::env", &["process", "platform", "cli"])];
+const FENCED: &[(&str, &[&str])] = &[
+    ("std::process::Command", &["process", "platform"]),
+    ("std::env", &["process", "platform", "cli"]),
+];
 
 /// What a `cfg` may ask outside `platform`.
 const FREE_CFG: &[&str] = &["test", "feature", "debug_assertions", "doc", "not", "all", "any"];

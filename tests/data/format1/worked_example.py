@@ -24,7 +24,7 @@ KEY_FILE = """# Public test data. This key is published: never use it.
 secrets = {name: fixed(f"{LABEL}: {name}") for name in ("alice", "bob", "carol", "dave")}
 keys = {name: f.age_recipient(secret) for name, secret in secrets.items()}
 values = {
-    "DATABASE_URL": (b"postgres://app:correct-horse@db/app", 1795000000, "# Ask Zoë before you change it.".encode()),
+    "DATABASE_URL": (b"postgres://app:correct-horse@db/app", 1795000000, "Ask Zoë before you change it.".encode()),
     "SECRET_KEY": (b"s3cr3t", 1795435260, b""),
 }
 
