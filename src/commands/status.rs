@@ -33,13 +33,18 @@ pub(crate) fn run(_: &StatusArgs, context: &Context) -> Result<()> {
     let project = context.project()?;
     let identities = context.find_identities()?.unwrap_or_default();
     let keys: Vec<PublicKey> = identities.iter().filter_map(Identity::public_key).collect();
-    let mut environments = Vec::new();
+    let (mut environments, mut damaged) = (Vec::new(), Ok(()));
     for name in project.environments()? {
-        environments.push(look(project.read(&name)?, &identities));
+        match project.read(&name) {
+            Ok(vault) => environments.push(look(vault, &identities)),
+            // The others are shown first.
+            Err(error) => damaged = damaged.and(Err(error)),
+        }
     }
     let text =
         if context.ui.json { as_json(&keys, &environments) } else { as_text(&keys, &environments) };
-    context.ui.out(text.as_bytes())
+    context.ui.out(text.as_bytes())?;
+    damaged
 }
 
 fn look(vault: Vault, identities: &[Identity]) -> Environment {

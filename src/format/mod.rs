@@ -132,3 +132,131 @@ impl VaultFile {
         self.former.keys().map(FormerName::removed).max().unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::crypto::keys::Identity;
+    use crate::crypto::plugin::{Interaction, PluginAccess};
+    use crate::secret::Secret;
+
+    struct Nobody;
+
+    impl Interaction for Nobody {
+        fn message(&self, _: &str) {}
+
+        fn ask(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn ask_hidden(&self, _: &str) -> Option<Secret> {
+            None
+        }
+    }
+
+    fn plugins() -> PluginAccess {
+        PluginAccess { allowed: Vec::new(), interaction: Arc::new(Nobody) }
+    }
+
+    fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+        text.parse().unwrap()
+    }
+
+    /// Alice's file with bob as a member and carol as a former one.
+    fn made() -> (VaultFile, Opened, Identity, Identity) {
+        let (alice, bob) = (Identity::generate(), Identity::generate());
+        let key = |identity: &Identity| identity.public_key().unwrap();
+        let member =
+            |identity: &Identity| NewMember { key: key(identity), locked: None, issued_by: None };
+        let me: MemberName = name("alice");
+        let new = NewFile {
+            environment: name("staging"),
+            made: 1000,
+            members: BTreeMap::from([(me.clone(), member(&alice)), (name("bob"), member(&bob))]),
+            former: BTreeMap::from([(
+                FormerName::new(&name("carol"), 900),
+                key(&Identity::generate()),
+            )]),
+            author: Author { name: &me, identity: &alice, key: &key(&alice) },
+        };
+        let (file, opened) = VaultFile::create(new, &plugins()).unwrap();
+        (file, opened, alice, bob)
+    }
+
+    fn parse(text: &str) -> Result<VaultFile, Fault> {
+        VaultFile::parse(text.as_bytes(), &name("staging"))
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_opens_for_every_member() {
+        let (mut file, opened, alice, bob) = made();
+        let variable: VarName = name("A");
+        let value = Secret::from("value".to_owned());
+        let record = opened.write(&variable, RecordKind::Variable, 1000, "note", &value).unwrap();
+        file.secrets.insert(variable.clone(), record);
+        file.requests.insert(name("dave"), Identity::generate().public_key().unwrap());
+        let text = file.to_text().unwrap();
+        let read = parse(&text).unwrap();
+        assert_eq!(read.to_text().unwrap(), text, "the same content gives the same bytes");
+        assert!(read.comments.is_empty() && read.odd_requests.is_empty());
+        for (identity, who) in [(alice, "alice"), (bob, "bob")] {
+            let opened = read.open(&[Identity::generate(), identity]).unwrap();
+            assert_eq!(opened.me().as_str(), who);
+            let content = opened.read(&variable, &read.secrets[&variable]).unwrap();
+            assert_eq!((content.note.as_str(), content.value.expose()), ("note", &b"value"[..]));
+        }
+        let stranger = read.open(&[Identity::generate()]).err().unwrap();
+        assert_eq!(stranger.kind, Kind::NoAccess);
+    }
+
+    #[test]
+    fn both_sides_of_a_proof_compute_the_same_and_a_stranger_does_not() {
+        let (file, opened, alice, bob) = made();
+        let binding = member::Binding {
+            environment: &file.environment,
+            id: &file.id,
+            keys: opened.keys(),
+            ledger: member::ledger_digest(&file.former),
+        };
+        let (by, mine) = (&file.members["alice"].key, &file.members["bob"]);
+        let tag = |identity: &Identity, other| {
+            let key = binding.proof_key(identity, by, &mine.key, other).unwrap();
+            crate::crypto::mac(&key, &binding.proof_parts())
+        };
+        assert_eq!(mine.proof, Some(tag(&alice, &mine.key)));
+        assert_eq!(mine.proof, Some(tag(&bob, by)));
+        assert_ne!(mine.proof, Some(tag(&Identity::generate(), by)));
+    }
+
+    #[test]
+    fn comments_that_would_be_lost_are_known_by_their_lines() {
+        let (file, ..) = made();
+        let text = file.to_text().unwrap();
+        let commented = text.replace("\n[members.bob]", "\n# why bob is here\n[members.bob] # see");
+        let read = parse(&commented).unwrap();
+        assert_eq!(read.comments.len(), 2);
+        assert_eq!(read.to_text().unwrap(), text);
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_with_something_changed_never_panics(at: prop::sample::Index, byte: u8, cut: bool) {
+            let (file, _, alice, _) = made();
+            let mut text = file.to_text().unwrap().into_bytes();
+            let at = at.index(text.len());
+            if cut { text.truncate(at) } else { text[at] = byte }
+            if let Ok(read) = VaultFile::parse(&text, &name("staging")) {
+                drop(read.open(&[alice]));
+            }
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "(vault = 1\n)?([a-z.\"= \\[\\]{}#\n']{0,20}){0,20}") {
+            drop(parse(&text));
+        }
+    }
+}

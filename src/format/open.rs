@@ -33,6 +33,12 @@ impl Opened {
         self.keys.fingerprint
     }
 
+    /// The derived keys.
+    #[cfg(test)]
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// Decrypts one value.
     pub(crate) fn read(&self, name: &VarName, record: &Record) -> Result<Content, Fault> {
         record.open(&self.keys, name)

@@ -37,12 +37,14 @@ impl Project {
     /// for a start below it.
     pub(crate) fn discover_from(start: &Path, home: Option<&Path>) -> Option<Self> {
         let mut near = PathBuf::new();
+        // The working directory is a real path; the home folder may be given by a link.
+        let home = home.map(|home| home.canonicalize().unwrap_or_else(|_| home.to_owned()));
         for folder in start.ancestors() {
             let candidate = Self { root: folder.to_owned(), near: near.clone() };
             if candidate.exists() {
                 return Some(candidate);
             }
-            if home == Some(folder) {
+            if home.as_deref() == Some(folder) {
                 return None;
             }
             near.push("..");
@@ -61,8 +63,18 @@ impl Project {
     }
 
     fn exists(&self) -> bool {
-        self.root.join(SETTINGS_FILE).exists()
-            || !self.environments().unwrap_or_default().is_empty()
+        self.near.join(SETTINGS_FILE).exists() || self.has_environments()
+    }
+
+    /// Whether there is a file that can be meant as an environment. A folder that can't be read counts: a
+    /// vault was meant here, and the search must not go on to another one above.
+    fn has_environments(&self) -> bool {
+        match std::fs::read_dir(self.near.join(ENVS_FOLDER)) {
+            Ok(entries) => entries
+                .flatten()
+                .any(|entry| Path::new(&entry.file_name()).extension() == Some("toml".as_ref())),
+            Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+        }
     }
 
     /// The project's folder.
