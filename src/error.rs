@@ -116,7 +116,7 @@ impl Error {
     /// Says which environment it is about, for `--json`.
     #[must_use]
     pub fn about(mut self, environment: impl fmt::Display) -> Self {
-        self.environment = Some(environment.to_string());
+        self.environment = Some(crate::vars::name::shown(&environment.to_string()));
         self
     }
 

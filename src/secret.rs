@@ -37,9 +37,9 @@ impl Secret {
     #[must_use]
     pub fn without_line_end(&self) -> Self {
         let bytes = self.expose();
-        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        Self::new(bytes.to_vec())
+        let trimmed =
+            bytes.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        Self::new(trimmed.unwrap_or(bytes).to_vec())
     }
 }
 
@@ -77,6 +77,7 @@ mod tests {
         assert_eq!(trimmed("a\n\n").expose(), b"a\n");
         assert_eq!(trimmed("a\r\n").expose(), b"a");
         assert_eq!(trimmed("a ").expose(), b"a ");
+        assert_eq!(trimmed("a\r").expose(), b"a\r");
         assert!(trimmed("\n").is_empty());
     }
 }

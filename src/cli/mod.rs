@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::settings::Outside;
@@ -44,10 +44,17 @@ struct GlobalArgs {
     #[arg(long, global = true)]
     recovery: bool,
     /// When to colour what goes to the terminal
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto",
+        overrides_with = "no_color"
+    )]
     color: ColorChoice,
     /// The same as --color never
-    #[arg(long, global = true, alias = "no-colour", hide = true)]
+    #[arg(long, global = true, alias = "no-colour", hide = true, overrides_with = "color")]
     no_color: bool,
     /// Say more about what is done
     #[arg(short, long, global = true)]
@@ -107,15 +114,12 @@ fn start(arguments: &[OsString], outside: Outside) -> u8 {
     if outside.get(completions::VARIABLE).is_some() {
         return complete(arguments, &outside);
     }
-    let cli = match Cli::command()
-        .try_get_matches_from(arguments)
-        .and_then(|matches| Cli::from_arg_matches(&matches))
-    {
-        Ok(cli) => cli,
-        Err(error) => return not_understood(&error, arguments, &outside),
+    let parsed = Cli::command().try_get_matches_from(arguments);
+    let Ok(cli) = parsed.and_then(|matches| Cli::from_arg_matches(&matches)) else {
+        return not_understood(arguments, &outside);
     };
-    let GlobalArgs { app_root, env, recovery, color, no_color, verbose, json, yes } = cli.globals;
-    let color = if no_color { ColorChoice::Never } else { color };
+    let color = cli.globals.color();
+    let GlobalArgs { app_root, env, recovery, verbose, json, yes, .. } = cli.globals;
     let ui = Ui::new(color, verbose, json, &outside);
     let context = Context { outside, ui, globals: Globals { app_root, env, recovery, yes } };
     let of_run = matches!(cli.command, Command::Run(_));
@@ -156,31 +160,36 @@ fn complete(arguments: &[OsString], outside: &Outside) -> u8 {
 }
 
 /// Help and version go to stdout with status 0. A mistake goes to stderr: 125 for `run`, else 2.
-fn not_understood(error: &clap::Error, arguments: &[OsString], outside: &Outside) -> u8 {
-    if !error.use_stderr() {
+fn not_understood(arguments: &[OsString], outside: &Outside) -> u8 {
+    // Once more with every subcommand's arguments known: help and suggestions need them, a run doesn't.
+    let mut command = Cli::command();
+    command.build();
+    let Err(error) = command.try_get_matches_from_mut(arguments) else { return report::USAGE };
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         // A reader that closed its end has what it wants.
         drop(error.print());
-        return report::DONE;
+        return if error.use_stderr() { report::USAGE } else { report::DONE };
     }
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        drop(error.print());
-        return report::USAGE;
-    }
-    // Read leniently once more, to know the command, whether the answer shall be JSON, and colour.
+    // And leniently, to know the command and how to answer.
     let lenient = Cli::command().ignore_errors(true).try_get_matches_from(arguments).ok();
-    let command = lenient.as_ref().and_then(|matches| matches.subcommand_name()).map(str::to_owned);
-    let words: Vec<&str> = arguments.iter().skip(1).filter_map(|word| word.to_str()).collect();
-    let json = words.iter().take_while(|word| **word != "--").any(|word| *word == "--json");
-    let of_run = command.as_deref() == Some("run");
-    let ui = Ui::new(ColorChoice::Auto, false, json, outside);
-    let told = hashicorp(error, &words).unwrap_or_else(|| from_clap(error, of_run));
+    let of_run = lenient.as_ref().and_then(|matches| matches.subcommand_name()) == Some("run");
+    let globals = lenient.as_ref().and_then(|matches| GlobalArgs::from_arg_matches(matches).ok());
+    let color = globals.as_ref().map(GlobalArgs::color).unwrap_or_default();
+    let json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
+    let ui = Ui::new(color, false, json, outside);
+    let told = hashicorp(&error).unwrap_or_else(|| from_clap(&error, of_run));
     report::tell(&told, &ui);
     report::status(told.kind(), of_run)
 }
 
+impl GlobalArgs {
+    fn color(&self) -> ColorChoice {
+        if self.no_color { ColorChoice::Never } else { self.color }
+    }
+}
+
 /// The mistake that clap found, in our form: its first line, and its suggestion or the usage as a hint.
 fn from_clap(error: &clap::Error, of_run: bool) -> Error {
-    use clap::error::ContextKind;
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
     let mut message =
@@ -194,8 +203,7 @@ fn from_clap(error: &clap::Error, of_run: bool) -> Error {
     let suggested =
         [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
             .into_iter()
-            .find_map(|kind| error.get(kind))
-            .map(ToString::to_string);
+            .find_map(|kind| nearest(error.get(kind)?));
     match suggested {
         Some(near) => told.hint(format!("did you mean `{near}`?")),
         None if of_run => told.hint("put `--` before the command: vault run [OPTIONS] -- CMD"),
@@ -203,8 +211,17 @@ fn from_clap(error: &clap::Error, of_run: bool) -> Error {
     }
 }
 
+/// The nearest of what clap suggests: it puts that last.
+fn nearest(suggested: &ContextValue) -> Option<String> {
+    match suggested {
+        ContextValue::String(name) => Some(name.clone()),
+        ContextValue::Strings(names) => names.last().cloned(),
+        _ => None,
+    }
+}
+
 /// Words of `HashiCorp`'s program of the same name, with what was perhaps meant here.
-fn hashicorp(error: &clap::Error, words: &[&str]) -> Option<Error> {
+fn hashicorp(error: &clap::Error) -> Option<Error> {
     const THEIRS: [(&str, &str); 14] = [
         ("kv", "`vault get NAME` and `vault set NAME`"),
         ("read", "`vault get NAME`"),
@@ -224,7 +241,9 @@ fn hashicorp(error: &clap::Error, words: &[&str]) -> Option<Error> {
     if error.kind() != ErrorKind::InvalidSubcommand {
         return None;
     }
-    let typed = words.iter().find(|word| !word.starts_with('-'))?;
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
     let (word, meant) = THEIRS.iter().find(|(word, _)| word == typed)?;
     Some(
         Error::usage(format!("this is not HashiCorp Vault, and has no `{word}`"))

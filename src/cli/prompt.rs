@@ -14,7 +14,7 @@ pub(crate) fn possible() -> bool {
 
 /// Asks for one line that nobody may see.
 pub(crate) fn hidden(question: &str) -> Result<Secret> {
-    rpassword::prompt_password(format!("{question}: "))
+    platform::with_quiet_terminal(|| rpassword::prompt_password(format!("{question}: ")))
         .map(Secret::from)
         .map_err(|error| Error::failed(format!("cannot ask on the terminal: {}", reason(&error))))
 }

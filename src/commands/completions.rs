@@ -21,6 +21,7 @@ pub(crate) const VARIABLE: &str = "VAULT_COMPLETE";
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// bash, zsh, fish, elvish or powershell
+    #[arg(add = shells())]
     shell: String,
 }
 
@@ -68,6 +69,12 @@ pub(crate) fn variable_names() -> ArgValueCandidates {
 /// The words of `vault export`.
 pub(crate) fn export_formats() -> ArgValueCandidates {
     ArgValueCandidates::new(|| Format::names().map(CompletionCandidate::new).collect())
+}
+
+fn shells() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        Shells::builtins().names().map(|name| CompletionCandidate::new(name.to_owned())).collect()
+    })
 }
 
 fn project() -> Option<Project> {

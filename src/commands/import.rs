@@ -204,15 +204,16 @@ fn after(args: &ImportArgs, context: &Context) {
         return;
     }
     let told = shown_path(&args.file);
+    let word = shell_words::quote(&told);
     context.ui.warn(&format!("the plaintext file `{told}` is still there"));
     if context.git_tracks(&args.file, false) {
         context.ui.warn(&format!(
             "git tracks `{told}`: its values are in the history, so change them at their sources"
         ));
-        context.ui.hint(&format!("`git rm --cached {told}`, add it to .gitignore, and commit"));
+        context.ui.hint(&format!("`git rm --cached {word}`, add it to .gitignore, and commit"));
     } else {
         context.ui.hint(&format!(
-            "`rm {told}` when you have seen that all is there: {}",
+            "`rm {word}` when you have seen that all is there: {}",
             count_hint(context)
         ));
     }

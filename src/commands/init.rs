@@ -54,9 +54,15 @@ pub(crate) fn run(args: &InitArgs, context: &Context) -> Result<()> {
     let project = context.find_project()?.unwrap_or_else(|| Project::here(&context.outside.folder));
     let existing = project.environments()?;
     let wanted = wanted(context, &existing, args.from.is_some())?;
-    let new: Vec<EnvName> = wanted.into_iter().filter(|name| !existing.contains(name)).collect();
+    let mut new: Vec<EnvName> = Vec::new();
+    for name in wanted {
+        if !existing.contains(&name) && !new.contains(&name) {
+            new.push(name);
+        }
+    }
     if new.is_empty() {
-        context.ui.say(&format!("nothing to do: there {} already", join(&existing)));
+        let are = if existing.len() == 1 { "is" } else { "are" };
+        context.ui.say(&format!("nothing to do: {} {are} there already", join(&existing)));
         return Ok(());
     }
     let source = args.from.as_deref().map(|name| source(context, &project, name)).transpose()?;

@@ -131,7 +131,7 @@ impl Context {
 
     /// Whether git tracks the file, or (with `or_would`) would track it with `git add`.
     pub(crate) fn git_tracks(&self, path: &Path, or_would: bool) -> bool {
-        let mut words = vec!["ls-files", "--cached"];
+        let mut words = vec!["--literal-pathspecs", "ls-files", "--cached"];
         if or_would {
             words.extend(["--others", "--exclude-standard"]);
         }

@@ -12,7 +12,7 @@ use crate::process::replace::{find, replace};
 use crate::vars::Vars;
 use crate::vars::name::EnvName;
 use crate::vault::settings::Settings;
-use crate::vault::{Project, missing};
+use crate::vault::{Key, Project, missing};
 
 /// Run a command with the variables of an environment
 ///
@@ -48,7 +48,8 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8> {
     }
     let settings = project.settings()?;
     let environments = context.environments(&project, &settings)?;
-    let stored = decrypt(context, &project, &settings, &environments)?;
+    let key = context.key()?;
+    let stored = decrypt(context, &project, &settings, &environments, &key)?;
     let policy = Policy {
         preserve: args
             .preserve_env
@@ -59,9 +60,11 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8> {
         keep_key: args.keep_key,
     };
     let child = child(args, context, stored, &policy, &settings, &environments)?;
-    check_limits(&child, &args.command, platform::environment_limit())?;
     let program = find(command, context.outside.get("PATH"))?;
-    platform::reap_children();
+    check_limits(&child, &program, &args.command, platform::environment_limit())?;
+    if key.used_a_plugin() {
+        platform::reap_children();
+    }
     replace(&program, &args.command, child)
 }
 
@@ -71,12 +74,12 @@ fn decrypt(
     project: &Project,
     settings: &Settings,
     environments: &[EnvName],
+    key: &Key,
 ) -> Result<Vars> {
-    let key = context.key()?;
     let mut stored = Vars::default();
     for environment in environments {
         let vault = project.read(environment)?;
-        let opened = vault.open(&key)?;
+        let opened = vault.open(key)?;
         context.ui.detail(&format!(
             "{environment}: opened as {}, data key {}",
             opened.me(),

@@ -23,7 +23,7 @@ use crate::vault::SetOutcome;
 #[derive(Debug, Args)]
 pub(crate) struct SetArgs {
     /// The variable, with or without its value
-    #[arg(required = true, value_name = "NAME[=VALUE]")]
+    #[arg(required = true, value_name = "NAME[=VALUE]", add = super::completions::variable_names())]
     pairs: Vec<String>,
     /// Take the value from this file
     #[arg(long, value_name = "PATH", conflicts_with = "generate", value_hint = clap::ValueHint::FilePath)]

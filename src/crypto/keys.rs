@@ -206,7 +206,9 @@ impl Identity {
     pub(crate) fn plugin(&self) -> Option<&str> {
         match &self.0 {
             Inner::Plugin(key) => Some(&key.name),
-            _ => None,
+            Inner::X25519(_) => None,
+            #[cfg(feature = "ssh")]
+            Inner::Ssh(_) => None,
         }
     }
 
@@ -217,7 +219,9 @@ impl Identity {
             Inner::X25519(identity) => {
                 Some(Secret::new(identity.to_string().expose_secret().as_bytes().to_vec()))
             }
-            _ => None,
+            #[cfg(feature = "ssh")]
+            Inner::Ssh(_) => None,
+            Inner::Plugin(_) => None,
         }
     }
 

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::secret::Secret;
 
 /// How a plugin reaches the person in front of the machine.
+#[cfg_attr(not(feature = "plugin"), expect(dead_code, reason = "only plugins ask"))]
 pub(crate) trait Interaction: Send + Sync {
     /// Shows a message, as "touch your key".
     fn message(&self, text: &str);
@@ -25,6 +26,7 @@ pub(crate) trait Interaction: Send + Sync {
 }
 
 /// Which plugins may be sealed to, and how they reach the user.
+#[cfg_attr(not(feature = "plugin"), expect(dead_code, reason = "only plugins ask"))]
 pub(crate) struct PluginAccess {
     /// The names on the user's allow list.
     pub(crate) allowed: Vec<String>,
@@ -158,6 +160,7 @@ mod imp {
 }
 
 #[cfg(not(feature = "plugin"))]
+#[expect(clippy::unused_self, reason = "the same methods as with plugins")]
 mod imp {
     use super::{Arc, Error, Interaction, Key, PluginAccess, PublicKey, Result, Unsealed};
     use zeroize::Zeroizing;

@@ -20,6 +20,17 @@ pub(crate) const VOUCH_LEN: usize = KEY_ID_LEN + 32;
 /// The longest sealed or locked block: age's header parser takes quadratic time.
 pub(crate) const BLOCK_LIMIT: usize = 64 << 10;
 
+/// The most stanzas of an age header: age's parser takes quadratic time in them too.
+pub(crate) const STANZAS_LIMIT: usize = 32;
+
+/// The stanzas of an age file's header: the lines that begin with `-> `, up to the first that begins
+/// with `---`.
+pub(crate) fn stanzas(file: &[u8]) -> usize {
+    let lines = file.split(|byte| *byte == b'\n');
+    let header = lines.take_while(|line| !line.starts_with(b"---"));
+    header.filter(|line| line.starts_with(b"-> ")).count()
+}
+
 /// Somebody who may open the environment, as the file says.
 #[derive(Clone)]
 pub(crate) struct Member {

@@ -69,6 +69,11 @@ impl Fault {
         Self { line, kind: Kind::Integrity, message: message.into(), hint: None }
     }
 
+    /// Something that the user gave and no file can hold. No file is at fault.
+    fn not_storable(message: String) -> Self {
+        Self { line: None, kind: Kind::Failed, message, hint: None }
+    }
+
     fn newer(line: Option<usize>) -> Self {
         Self::integrity(line, "made by a newer vault").hint("install the current version of vault")
     }
@@ -101,11 +106,12 @@ impl Fault {
 
     /// The same as an error about the file at `path`.
     pub(crate) fn at(self, path: &Path) -> Error {
-        let place = match self.line {
-            Some(line) => format!("{}:{line}", shown_path(path)),
-            None => shown_path(path),
+        let message = match (self.line, self.kind) {
+            (Some(line), _) => format!("{}:{line}: {}", shown_path(path), self.message),
+            (None, Kind::Failed) => self.message,
+            (None, _) => format!("{}: {}", shown_path(path), self.message),
         };
-        Error::new(self.kind, format!("{place}: {}", self.message)).hint_if(self.hint)
+        Error::new(self.kind, message).hint_if(self.hint)
     }
 }
 

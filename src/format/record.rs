@@ -90,9 +90,9 @@ impl Record {
         value: &[u8],
     ) -> Result<Self, Fault> {
         if let Some(message) = refusal(name, kind, note.as_bytes(), value) {
-            return Err(Fault::integrity(None, format!("{name}: {message}")));
+            return Err(Fault::not_storable(format!("{name}: {message}")));
         }
-        let too_long = || Fault::integrity(None, format!("{name}: the value is too long"));
+        let too_long = || Fault::not_storable(format!("{name}: the value is too long"));
         let mut plain = Zeroizing::new(Vec::with_capacity(note.len() + value.len() + 8 + BLOCK));
         for part in [note.as_bytes(), value] {
             plain.extend(u32::try_from(part.len()).map_err(|_| too_long())?.to_le_bytes());

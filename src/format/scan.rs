@@ -83,14 +83,15 @@ fn one_string(line: &str) -> Option<&str> {
         return None;
     }
     let string = rest.trim_matches(blanks).strip_prefix('"')?.strip_suffix('"')?;
-    let quoted = string.bytes().any(|byte| byte == b'"' || byte == b'\\');
-    (!quoted).then_some(string)
+    // Two searches for one byte each are faster than one for either: the library has those in vectors.
+    let has = |byte: u8| string.as_bytes().contains(&byte);
+    (!has(b'"') && !has(b'\\')).then_some(string)
 }
 
 /// The lines with a comment that the canonical writer would lose: a `#` anywhere but in our own first
 /// line and below `[requests…]` headers. No valid text outside requests has a `#` in a string.
 pub(crate) fn foreign_comments(text: &str, header: &str) -> Vec<usize> {
-    if !text.bytes().skip(1).any(|byte| byte == b'#') {
+    if !text.as_bytes().get(1..).unwrap_or_default().contains(&b'#') {
         let not_ours = text.starts_with('#') && text.lines().next() != Some(header);
         return if not_ours { vec![1] } else { Vec::new() };
     }

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::member::{BLOCK_LIMIT, VOUCH_LEN};
+use super::member::{BLOCK_LIMIT, STANZAS_LIMIT, VOUCH_LEN, stanzas};
 use super::scan::{Lines, scan};
 use super::{Fault, Former, FormerName, Member, Record, TIME_LIMIT, VaultFile, write};
 use crate::crypto::keys::PublicKey;
@@ -213,14 +213,11 @@ impl Reader {
         value: &Value<'_>,
         read: impl Fn(&Self, Key<'_>, &DeTable<'_>) -> Result<(K, V), Fault>,
     ) -> Result<BTreeMap<K, V>, Fault> {
-        let outer = table(what, value)?;
-        let mut all = BTreeMap::new();
-        for (name, inner) in outer {
+        let entries = table(what, value)?.iter().map(|(name, inner)| {
             let key = self.key(name);
-            let (name, entry) = read(self, key, table(key, inner)?)?;
-            all.insert(name, entry);
-        }
-        Ok(all)
+            read(self, key, table(key, inner)?)
+        });
+        entries.collect()
     }
 
     fn key<'k>(&self, name: &'k Spanned<toml::de::DeString<'_>>) -> Key<'k> {
@@ -292,7 +289,12 @@ fn bytes_of<const N: usize>(key: Key<'_>, value: &Value<'_>) -> Result<[u8; N], 
 fn block(key: Key<'_>, value: &Value<'_>) -> Result<Vec<u8>, Fault> {
     let bytes = base64(key, value)?;
     if bytes.len() > BLOCK_LIMIT {
-        return Err(wrong(key, "at most 64 KiB"));
+        return Err(Fault::integrity(Some(key.1), format!("`{}` is over 64 KiB", shown(key.0))));
+    }
+    if stanzas(&bytes) > STANZAS_LIMIT {
+        let message =
+            format!("`{}` has over {STANZAS_LIMIT} stanzas in its age header", shown(key.0));
+        return Err(Fault::integrity(Some(key.1), message));
     }
     Ok(bytes)
 }

@@ -7,10 +7,14 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::process::{Resource, WaitOptions};
+use rustix::termios::{LocalModes, OptionalActions};
+use signal_hook::consts::SIGINT;
 
 use super::Ended;
 
@@ -127,6 +131,30 @@ pub(crate) fn terminal_is_there() -> bool {
         .is_ok()
 }
 
+/// Asks something on a terminal whose echo is off from before the question until after the answer, and
+/// which is as it was before when ^C ends this process.
+///
+/// The library that reads hidden lines puts the terminal back only after its own end, and raises SIGINT
+/// before that; and it shows the question before it turns the echo off.
+pub(crate) fn with_quiet_terminal<T>(ask: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let terminal = rustix::fs::open("/dev/tty", flags, Mode::empty())?;
+    let before = rustix::termios::tcgetattr(&terminal)?;
+    let mut quiet = before.clone();
+    quiet.local_modes.remove(LocalModes::ECHO);
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let hold = signal_hook::flag::register(SIGINT, Arc::clone(&interrupted))?;
+    rustix::termios::tcsetattr(&terminal, OptionalActions::Now, &quiet)?;
+    let answer = ask();
+    let restored = rustix::termios::tcsetattr(&terminal, OptionalActions::Now, &before);
+    signal_hook::low_level::unregister(hold);
+    if interrupted.load(Ordering::SeqCst) {
+        signal_hook::low_level::emulate_default_handler(SIGINT)?;
+    }
+    restored?;
+    answer
+}
+
 /// How many bytes arguments and environment may have together: execve(2) allows a quarter of the soft
 /// stack limit, at least 128 KiB and at most 6 MiB, each string with its NUL and its pointer.
 pub(crate) fn environment_limit() -> usize {
@@ -183,8 +211,9 @@ pub(crate) fn shell_status(status: std::process::ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
 }
 
-/// Waits for children that somebody else started and forgot (age does, with plugins), so that the
-/// program which replaces us does not inherit a zombie. At most two seconds.
+/// Waits for children that were started and forgotten (age does, with plugins), so that the program
+/// which replaces us does not inherit a zombie. At most two seconds. Not to be called without need: the
+/// children that this process was started with are the command's, and their ends would be lost.
 pub(crate) fn reap_children() {
     let until = Instant::now() + Duration::from_secs(2);
     loop {

@@ -95,6 +95,11 @@ pub(crate) fn terminal_is_there() -> bool {
     File::open("CONIN$").is_ok()
 }
 
+/// The console is quiet while it is asked for something hidden.
+pub(crate) fn with_quiet_terminal<T>(ask: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    ask()
+}
+
 /// The environment block of a process has at most 32,767 characters.
 pub(crate) fn environment_limit() -> usize {
     32_767

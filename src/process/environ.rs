@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::platform::os_string;
@@ -74,11 +75,14 @@ fn passes(name: &OsStr, policy: &Policy) -> bool {
 /// them together over `total` bytes.
 pub(crate) fn check_limits(
     environment: &Environment,
+    program: &Path,
     arguments: &[OsString],
     total: usize,
 ) -> Result<()> {
     // Each string ends in a NUL, and a pointer to it is kept.
     const OVERHEAD: usize = 1 + size_of::<usize>();
+    // The line `#!interpreter argument` of a script, of which the kernel reads 256 bytes.
+    const SCRIPT: usize = 256 + 2 * OVERHEAD;
     let size = |name: &OsStr, value: &OsStr| name.len() + 1 + value.len();
     let largest = environment.iter().max_by_key(|(name, value)| size(name, value));
     let Some((name, value)) = largest else { return Ok(()) };
@@ -92,7 +96,9 @@ pub(crate) fn check_limits(
     }
     let strings: usize = environment.iter().map(|(name, value)| size(name, value) + OVERHEAD).sum();
     let words: usize = arguments.iter().map(|word| word.len() + OVERHEAD).sum();
-    if strings + words > total {
+    // The kernel keeps the program's path beside them, and once more among the arguments of a script.
+    let path = 2 * (program.as_os_str().len() + OVERHEAD) + SCRIPT;
+    if strings + words + path > total {
         return Err(Error::failed(format!(
             "the command's arguments and environment have {} bytes, and the limit here is {total}; the largest variable is {told} with {longest}",
             strings + words
@@ -176,7 +182,8 @@ mod tests {
         let child = |len: usize| {
             build(&[], &vars(&[("BIG", &"x".repeat(len)), ("SMALL", "y")]), &Policy::default())
         };
-        let check = |len, total| check_limits(&child(len), &["true".into()], total);
+        let check =
+            |len, total| check_limits(&child(len), Path::new("/bin/true"), &["true".into()], total);
         assert!(check(131_067, usize::MAX).is_ok());
         let error = check(131_068, usize::MAX).unwrap_err().to_string();
         assert!(error.starts_with("BIG: ") && error.contains("131072 bytes"), "{error}");

@@ -58,8 +58,16 @@ pub(crate) fn replace(program: &Path, argv: &[OsString], environment: Environmen
         Ok(platform::Ended(status)) => Ok(status),
         Err(error) => {
             let told = shown(&program.to_string_lossy());
-            let kind = if is_missing(&error) { Kind::NoCommand } else { Kind::NotExecutable };
-            Err(Error::new(kind, format!("`{told}` can't be executed: {}", reason(&error))))
+            if is_missing(&error) {
+                // It was found a moment ago: what is missing is what its first line or its header names.
+                let message =
+                    format!("`{told}` can't be executed: the interpreter that it names is missing");
+                return Err(Error::new(Kind::NoCommand, message));
+            }
+            Err(Error::new(
+                Kind::NotExecutable,
+                format!("`{told}` can't be executed: {}", reason(&error)),
+            ))
         }
     }
 }

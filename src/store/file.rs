@@ -41,7 +41,9 @@ pub(crate) fn resolve(path: &Path, root: &Path) -> Result<PathBuf> {
 pub(crate) fn read(path: &Path, root: &Path, limit: usize) -> Result<Option<Vec<u8>>> {
     let path = &resolve(path, root)?;
     match read_regular(path, limit) {
-        Ok(None) => Err(Error::integrity(format!("`{}` is over {limit} bytes", shown_path(path)))),
+        Ok(None) => {
+            Err(Error::integrity(format!("`{}` is over {} MiB", shown_path(path), limit >> 20)))
+        }
         Ok(Some((bytes, _))) => Ok(Some(bytes)),
         Err(ReadError::Missing) => Ok(None),
         Err(ReadError::NotRegular) => Err(not_regular(path)),

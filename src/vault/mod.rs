@@ -38,6 +38,16 @@ pub(crate) enum Key {
     Recovery(Secret),
 }
 
+impl Key {
+    /// Whether opening with it may have started a plugin. age does not wait for those.
+    pub(crate) fn used_a_plugin(&self) -> bool {
+        match self {
+            Self::Identities(all) => all.iter().any(|identity| identity.plugin().is_some()),
+            Self::Recovery(_) => false,
+        }
+    }
+}
+
 /// What became of one `set`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SetOutcome {
