@@ -53,20 +53,22 @@ struct Me {
 pub(crate) fn run(args: &InitArgs, context: &Context) -> Result<()> {
     let project = context.find_project()?.unwrap_or_else(|| Project::here(&context.outside.folder));
     let existing = project.environments()?;
-    let wanted = wanted(context, &existing, args.from.is_some())?;
+    let identities = context.find_identities()?;
+    let known_as = known_as(&project, &existing, identities.iter().flatten());
+    let wanted = wanted(context, &existing, known_as.is_some(), args.from.is_some())?;
     let mut new: Vec<EnvName> = Vec::new();
-    for name in wanted {
-        if !existing.contains(&name) && !new.contains(&name) {
-            new.push(name);
+    for name in &wanted {
+        if !existing.contains(name) && !new.contains(name) {
+            new.push(name.clone());
         }
     }
     if new.is_empty() {
-        let are = if existing.len() == 1 { "is" } else { "are" };
-        context.ui.say(&format!("nothing to do: {} {are} there already", join(&existing)));
+        let there = if wanted.is_empty() { &existing } else { &wanted };
+        nothing_to_do(context, there, known_as.is_some());
         return Ok(());
     }
     let source = args.from.as_deref().map(|name| source(context, &project, name)).transpose()?;
-    let me = me(args, context, &project, &existing)?;
+    let me = me(args, context, identities, known_as)?;
     // Here the flag asks for a new recovery key, where elsewhere it opens one.
     let recovery = context.globals.recovery.then(|| Recovery::make(&me.name)).transpose()?;
     let maker = Maker { context, me: &me, source: source.as_ref(), recovery: recovery.as_ref() };
@@ -99,9 +101,25 @@ pub(crate) fn run(args: &InitArgs, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Which environments there shall be. Without a name: the usual three, unless the project has chosen
-/// others of its own.
-fn wanted(context: &Context, existing: &[EnvName], from: bool) -> Result<Vec<EnvName>> {
+fn nothing_to_do(context: &Context, there: &[EnvName], member: bool) {
+    let are = if there.len() == 1 { "is" } else { "are" };
+    context.ui.say(&format!("nothing to do: {} {are} there already", join(there)));
+    if !member {
+        context
+            .ui
+            .hint("you are no member there: ask one for access, or name a new environment by `-e`");
+    }
+}
+
+/// Which environments there shall be. Without a name: the usual three. Where there are environments, they
+/// are completed only for a member, and only where the project has not chosen others of its own: somebody
+/// who has just cloned it does not want a second founding.
+fn wanted(
+    context: &Context,
+    existing: &[EnvName],
+    member: bool,
+    from: bool,
+) -> Result<Vec<EnvName>> {
     let named = &context.globals.env;
     if !named.is_empty() {
         let parse = |name: &str| {
@@ -114,7 +132,8 @@ fn wanted(context: &Context, existing: &[EnvName], from: bool) -> Result<Vec<Env
     if from {
         return Err(Error::usage("`--from` needs the new environment's name").hint("add `-e NAME`"));
     }
-    if existing.iter().any(|name| !DEFAULTS.contains(&name.as_str())) {
+    let own_choice = existing.iter().any(|name| !DEFAULTS.contains(&name.as_str()));
+    if own_choice || (!existing.is_empty() && !member) {
         return Ok(Vec::new());
     }
     Ok(DEFAULTS.iter().filter_map(|name| name.parse().ok()).collect())
@@ -128,57 +147,45 @@ fn source(context: &Context, project: &Project, name: &str) -> Result<(Vault, Op
     Ok((vault, opened))
 }
 
-fn me(args: &InitArgs, context: &Context, project: &Project, existing: &[EnvName]) -> Result<Me> {
-    let named: Option<MemberName> = match &args.name {
-        Some(text) => Some(text.parse().map_err(|rule| {
-            Error::usage(format!("`{}`: {rule}", crate::vars::name::shown(text)))
-        })?),
-        None => None,
-    };
+fn me(
+    args: &InitArgs,
+    context: &Context,
+    identities: Option<Vec<Identity>>,
+    known_as: Option<MemberName>,
+) -> Result<Me> {
     // The name is settled before a key is made: a run that fails leaves nothing behind.
-    let found = context.find_identities()?;
-    let usable = found
-        .iter()
-        .flatten()
-        .find_map(|identity| Some((identity.clone(), identity.public_key()?)));
-    let name = match (named, &usable) {
-        (Some(name), _) => name,
-        (None, Some((_, key))) => match member_of(project, existing, key)? {
-            Some(name) => name,
-            None => suggested(context)?,
-        },
+    let name = match (&args.name, known_as) {
+        (Some(text), _) => text.parse().map_err(|rule| {
+            Error::usage(format!("`{}`: {rule}", crate::vars::name::shown(text)))
+        })?,
+        (None, Some(name)) => name,
         (None, None) => suggested(context)?,
     };
-    let (identity, key) = match (usable, found) {
-        (Some(usable), _) => usable,
-        (None, Some(_)) => {
-            return Err(Error::no_access("the public key of your plugin identity is not known")
-                .hint("write it above the identity as `# public key: age1…`"));
-        }
-        (None, None) => {
-            let identity = key::make(context, false)?;
-            let key = identity
-                .public_key()
-                .ok_or_else(|| Error::failed("the new key has no public key"))?;
-            (identity, key)
-        }
+    let with_key = |identity: Identity| Some((identity.public_key()?, identity));
+    let (key, identity) = match identities {
+        Some(identities) => identities.into_iter().find_map(with_key).ok_or_else(|| {
+            Error::no_access("the public key of your plugin identity is not known")
+                .hint("write it above the identity as `# public key: age1…`")
+        })?,
+        None => with_key(key::make(context, false)?)
+            .ok_or_else(|| Error::failed("the new key has no public key"))?,
     };
     Ok(Me { name, identity, key })
 }
 
-/// The name that this key has in the project already.
-fn member_of(
+/// The name that one of these keys has in the project already. A damaged file tells nothing, and is no
+/// reason not to make another environment.
+fn known_as<'a>(
     project: &Project,
     existing: &[EnvName],
-    key: &PublicKey,
-) -> Result<Option<MemberName>> {
-    for environment in existing {
-        let vault = project.read(environment)?;
-        if let Some((name, _)) = vault.file.members.iter().find(|(_, member)| member.key == *key) {
-            return Ok(Some(name.clone()));
-        }
-    }
-    Ok(None)
+    identities: impl Iterator<Item = &'a Identity>,
+) -> Option<MemberName> {
+    let keys: Vec<PublicKey> = identities.filter_map(Identity::public_key).collect();
+    let vaults = existing.iter().filter_map(|environment| project.read(environment).ok());
+    vaults
+        .flat_map(|vault| vault.file.members)
+        .find(|(_, member)| keys.contains(&member.key))
+        .map(|(name, _)| name)
 }
 
 /// A member name from git's user.email, else from the login name. `root` says nothing of who it is.

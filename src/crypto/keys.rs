@@ -173,10 +173,13 @@ impl Identity {
         interaction: &Arc<dyn Interaction>,
         ask: &mut dyn FnMut() -> Result<Secret>,
     ) -> Result<Vec<Self>> {
+        if text.expose().starts_with(b"age-encryption.org/") {
+            // Binary: the last byte may well look like a blank, so nothing is trimmed.
+            return open_age_file(text.expose(), interaction, ask);
+        }
         let trimmed = text.expose().trim_ascii();
-        if is_age_file(trimmed) {
-            let opened = unlock(trimmed, &ask()?)?.ok_or_else(wrong_passphrase)?;
-            return parse_lines(&opened, interaction);
+        if trimmed.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----") {
+            return open_age_file(trimmed, interaction, ask);
         }
         if trimmed.starts_with(b"-----BEGIN ") {
             return parse_ssh(trimmed, ask);
@@ -275,13 +278,14 @@ pub(super) fn unseal_with(
     Ok(plain)
 }
 
-fn is_age_file(text: &[u8]) -> bool {
-    text.starts_with(b"age-encryption.org/")
-        || text.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----")
-}
-
-fn wrong_passphrase() -> Error {
-    Error::no_access("the passphrase does not open the identity file")
+fn open_age_file(
+    file: &[u8],
+    interaction: &Arc<dyn Interaction>,
+    ask: &mut dyn FnMut() -> Result<Secret>,
+) -> Result<Vec<Identity>> {
+    let wrong = || Error::no_access("the passphrase does not open the identity file");
+    let opened = unlock(file, &ask()?)?.ok_or_else(wrong)?;
+    parse_lines(&opened, interaction)
 }
 
 fn parse_lines(text: &Secret, interaction: &Arc<dyn Interaction>) -> Result<Vec<Identity>> {
@@ -335,4 +339,69 @@ fn ssh_recipient(text: &str) -> Result<Box<dyn age::Recipient>> {
 #[cfg(not(feature = "ssh"))]
 fn ssh_recipient(_: &str) -> Result<Box<dyn age::Recipient>> {
     Err(Error::failed("this build has no support for ssh keys"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::plugin::Silent;
+
+    fn parsed(text: &[u8]) -> Result<Vec<Identity>> {
+        let interaction: Arc<dyn Interaction> = Arc::new(Silent);
+        Identity::parse_all(&Secret::new(text.to_vec()), &interaction, &mut || {
+            Ok(Secret::from("pass".to_owned()))
+        })
+    }
+
+    #[test]
+    fn a_protected_identity_opens_whatever_its_last_byte_looks_like() {
+        let identity = Identity::generate();
+        let line = identity.secret_line().unwrap();
+        let mut recipient = age::scrypt::Recipient::new("pass".into());
+        recipient.set_work_factor(2);
+        let blank = |file: &Vec<u8>| file.last().is_some_and(u8::is_ascii_whitespace);
+        let files = std::iter::repeat_with(|| age::encrypt(&recipient, line.expose()).unwrap());
+        let file = files.take(5000).find(blank).unwrap();
+        assert_eq!(parsed(&file).unwrap()[0].public_key(), identity.public_key());
+    }
+
+    #[test]
+    fn an_identity_file_may_hold_comments_and_several_keys() {
+        let keys = [Identity::generate(), Identity::generate()];
+        let lines: Vec<String> = keys
+            .iter()
+            .map(|key| key.secret_line().unwrap().expose_str().unwrap().to_owned())
+            .collect();
+        let text = format!("# mine\r\n{}\r\n\n  {}  \n", lines[0], lines[1]);
+        let found: Vec<_> =
+            parsed(text.as_bytes()).unwrap().iter().map(Identity::public_key).collect();
+        assert_eq!(found, keys.map(|key| key.public_key()));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_a_word_of_it() {
+        let damaged = "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ";
+        for bad in ["", "# only a comment", "hunter2", damaged, "AGE-SECRET-KEY-PQ-1QQQ"] {
+            let error = parsed(bad.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), crate::error::Kind::NoAccess);
+            let told = format!("{error} {:?}", error.hint_text());
+            assert!(!told.contains("hunter2") && !told.contains("QQQ"), "{told}");
+        }
+    }
+
+    #[test]
+    fn sorts_of_public_keys_are_told_apart() {
+        let sort = |text: &str| text.parse::<PublicKey>().map(|key| key.sort());
+        let x25519 = Identity::generate().public_key().unwrap();
+        assert_eq!(sort(x25519.as_str()).unwrap(), "X25519");
+        assert_eq!(sort("ssh-rsa AAAA").unwrap(), "ssh-rsa");
+        assert_eq!(sort("ssh-ed25519 AAAA").unwrap(), "ssh-ed25519");
+        let plugin: PublicKey = "age1yubikey1qqqq".parse().unwrap();
+        assert_eq!((plugin.sort(), plugin.plugin()), ("plugin", Some("yubikey")));
+        for bad in
+            ["", "age1", "ssh-rsa ", "ssh-rsa AAAA me@home", "ssh-dss AAAA", "age1A", "age1\u{1b}"]
+        {
+            assert!(bad.parse::<PublicKey>().is_err(), "{bad:?}");
+        }
+    }
 }

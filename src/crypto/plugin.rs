@@ -25,6 +25,23 @@ pub(crate) trait Interaction: Send + Sync {
     fn ask_hidden(&self, question: &str) -> Option<Secret>;
 }
 
+/// Nobody to ask, for tests.
+#[cfg(test)]
+pub(crate) struct Silent;
+
+#[cfg(test)]
+impl Interaction for Silent {
+    fn message(&self, _: &str) {}
+
+    fn ask(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn ask_hidden(&self, _: &str) -> Option<Secret> {
+        None
+    }
+}
+
 /// Which plugins may be sealed to, and how they reach the user.
 #[cfg_attr(not(feature = "plugin"), expect(dead_code, reason = "only plugins ask"))]
 pub(crate) struct PluginAccess {

@@ -147,25 +147,11 @@ mod tests {
 
     use super::*;
     use crate::crypto::keys::Identity;
-    use crate::crypto::plugin::{Interaction, PluginAccess};
+    use crate::crypto::plugin::{PluginAccess, Silent};
     use crate::secret::Secret;
 
-    struct Nobody;
-
-    impl Interaction for Nobody {
-        fn message(&self, _: &str) {}
-
-        fn ask(&self, _: &str) -> Option<String> {
-            None
-        }
-
-        fn ask_hidden(&self, _: &str) -> Option<Secret> {
-            None
-        }
-    }
-
     fn plugins() -> PluginAccess {
-        PluginAccess { allowed: Vec::new(), interaction: Arc::new(Nobody) }
+        PluginAccess { allowed: Vec::new(), interaction: Arc::new(Silent) }
     }
 
     fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {

@@ -102,8 +102,9 @@ impl Reader {
     /// `vault` is judged before anything else, so that a newer file is told as such whatever it holds.
     fn version(&self, document: &DeTable<'_>) -> Result<(), Fault> {
         let not_ours = |line| {
-            Fault::integrity(line, "not a vault file: `vault = 1` is missing")
-                .hint("`vault init` makes one")
+            Fault::integrity(line, "not a vault file: `vault = 1` is missing").hint(
+                "take the file back from git, or move it away and make a new one with `vault init`",
+            )
         };
         let Some((name, value)) = document.iter().find(|(name, _)| name.get_ref() == "vault")
         else {

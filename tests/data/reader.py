@@ -200,6 +200,16 @@ class Table:
         need(least <= len(data) <= most, f"{self.where}: {field} has a wrong length")
         return data
 
+    def age_file(self, field, optional=False):
+        data = self.bytes(field, most=65_536, optional=optional)
+        stanzas = 0
+        for line in (data or b"").split(b"\n"):
+            if line.startswith(b"---"):
+                break
+            stanzas += line.startswith(b"-> ")
+        need(stanzas <= 32, f"{self.where}: {field} has more than 32 stanzas")
+        return data
+
     def key(self):
         text = self.text("key", KEY_SHAPE)
         need(len(text) <= 4096, f"{self.where}: key is longer than 4,096 bytes")
@@ -265,8 +275,8 @@ class VaultFile:
 def read_member(table):
     return {
         "key": table.key(),
-        "locked": table.bytes("locked", most=65_536, optional=True),
-        "sealed": table.bytes("sealed", most=65_536),
+        "locked": table.age_file("locked", optional=True),
+        "sealed": table.age_file("sealed"),
         "by": table.text("by", MEMBER_NAME),
         "issued_by": table.text("issued_by", MEMBER_NAME, optional=True),
         "proof": table.bytes("proof", 32, 32, optional=True),

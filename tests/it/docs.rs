@@ -126,15 +126,29 @@ fn write_line(text: &mut String, more: &str) {
     text.push_str(more);
 }
 
+/// The `NAME=value ` words before a command, and the command.
+fn without_settings(command: &str) -> (&str, &str) {
+    let mut rest = command;
+    while let Some((word, behind)) = rest.split_once(' ') {
+        let name = word.split_once('=').map(|(name, _)| name);
+        if !name.is_some_and(|name| name.bytes().all(|b| b == b'_' || b.is_ascii_uppercase())) {
+            break;
+        }
+        rest = behind;
+    }
+    command.split_at(command.len() - rest.len())
+}
+
 /// What to run for a command of a page; none for what is this test itself. The
 /// reader builds by `cargo`, which has been done.
 fn rewritten(command: &str) -> Result<Option<String>, String> {
-    let Some(cargo) = command.strip_prefix("cargo ") else {
+    let (settings, bare) = without_settings(command);
+    let Some(cargo) = bare.strip_prefix("cargo ") else {
         return Ok(Some(command.to_owned()));
     };
     let run = cargo.strip_prefix("run -q -- ").or_else(|| cargo.strip_prefix("run -- "));
     match run {
-        Some(args) => Ok(Some(format!("vault {args}"))),
+        Some(args) => Ok(Some(format!("{settings}vault {args}"))),
         None if cargo == "test" || cargo.starts_with("test ") => Ok(None),
         None => Err(format!("no rule for `{command}`")),
     }
@@ -337,6 +351,8 @@ fn a_block_that_cannot_be_read_is_a_problem() {
 fn commands_of_cargo_are_those_of_the_built_program() {
     assert_eq!(rewritten("cargo run -q -- get A"), Ok(Some("vault get A".into())));
     assert_eq!(rewritten("cargo run -- get A"), Ok(Some("vault get A".into())));
+    let set = rewritten("A=b C_D=e cargo run -q -- get A=f cargo");
+    assert_eq!(set, Ok(Some("A=b C_D=e vault get A=f cargo".into())));
     assert_eq!(rewritten("cargo test"), Ok(None));
     assert_eq!(rewritten("cargo fly"), Err("no rule for `cargo fly`".into()));
     assert_eq!(rewritten("echo cargo"), Ok(Some("echo cargo".into())));

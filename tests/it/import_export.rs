@@ -278,7 +278,13 @@ fn a_file_whose_name_is_a_pattern_for_git_is_that_file_alone() {
     sandbox.write("project/[ab].env", "A=1\n");
     sandbox.write("project/a.env", "A=1\n");
     git(&sandbox, &["add", "a.env"]);
-    import(&sandbox, &["[ab].env"]).run().expect(0, "", &told("1 added", "[ab].env"));
+    import(&sandbox, &["[ab].env"]).run().expect(
+        0,
+        "",
+        "vault: staging: 1 added\n\
+         vault: the plaintext file `[ab].env` is still there\n\
+         hint: `rm '[ab].env'` when you have seen that all is there: `vault list -e staging`\n",
+    );
 }
 
 /// Values that a careless writer would damage.

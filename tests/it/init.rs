@@ -73,11 +73,15 @@ fn a_first_init_makes_a_key_for_nobody_else_and_three_environments() {
 fn a_second_init_changes_nothing() {
     let sandbox = project();
     let before = sandbox.snapshot();
-    sandbox.vault(["init"]).run().expect_like(0, "", "vault: nothing to do: there are [..]\n");
+    sandbox.vault(["init"]).run().expect_like(
+        0,
+        "",
+        "vault: nothing to do: development, staging, production are there already\n",
+    );
     sandbox.vault(["init", "-e", "staging"]).run().expect_like(
         0,
         "",
-        "vault: nothing to do: there [..]\n",
+        "vault: nothing to do: staging is there already\n",
     );
     sandbox.assert_unchanged_since(&before);
 }

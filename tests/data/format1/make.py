@@ -381,6 +381,14 @@ letters = '''
     put(v, "TOKEN", b"x")
     add_good("grease", v)
 
+    v = vault("stanzas-32")  # as many as there may be
+    file_key = v.fixed("alice file key", 16)
+    own = f.stanza_x25519(f.unbech32(key["alice"]), fixed("g"), file_key)
+    x25519_member(v, "alice", sealed=f.age_file([f.stanza(["a"], b"")] * 31 + [own], file_key, v.fixed("nonce", 16),
+                                                v.seal_text()))
+    put(v, "TOKEN", b"x")
+    add_good("stanzas-32", v)
+
 
 # ---------------------------------------------------------------- hostile
 
@@ -705,6 +713,11 @@ def seal_cases():
     sealed = f.age_file([start] + [many] * 9999 + [f.stanza_x25519(alice, fixed("own"), file_key)], file_key,
                         v.fixed("nonce", 16), v.seal_text())
     bad("sealed-10000-stanzas", "sealed over 65,536 bytes", setter("alice", sealed=sealed), pattern=period)
+    own = f.stanza_x25519(alice, fixed("own"), file_key)
+    sealed = f.age_file([f.stanza(["a"], b"")] * 32 + [own], file_key, v.fixed("nonce", 16), v.seal_text())
+    bad("sealed-33-stanzas", "sealed with more than 32 stanzas", setter("alice", sealed=sealed))
+    locked = f.age_file([f.stanza(["a"], b"")] * 33, file_key, v.fixed("nonce", 16), b"")
+    bad("locked-33-stanzas", "locked with more than 32 stanzas", setter("recovery", locked=locked))
     bad("sealed-other-key", "own block, sealed to another key", setter("alice", sealed=v.seal_to("alice", key["mallory"])))
     bad("sealed-not-age", "own block, no age file", setter("alice", sealed=b"not an age file"))
     right = v.seal_to("alice", key["alice"])
