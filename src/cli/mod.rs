@@ -94,20 +94,7 @@ pub fn main() -> ExitCode {
     let outside = Outside::read();
     platform::forget_variable("AGEDEBUG");
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    match outside {
-        Ok(outside) => ExitCode::from(start(&arguments, outside)),
-        Err(error) => {
-            let ui = Ui::plain();
-            report::tell(
-                &Error::failed(format!(
-                    "the working directory can't be used: {}",
-                    crate::error::reason(&error)
-                )),
-                &ui,
-            );
-            ExitCode::from(report::FAILED)
-        }
-    }
+    ExitCode::from(start(&arguments, outside))
 }
 
 fn start(arguments: &[OsString], outside: Outside) -> u8 {
@@ -172,14 +159,14 @@ fn not_understood(arguments: &[OsString], outside: &Outside) -> u8 {
     }
     // And leniently, to know the command and how to answer.
     let lenient = Cli::command().ignore_errors(true).try_get_matches_from(arguments).ok();
-    let of_run = lenient.as_ref().and_then(|matches| matches.subcommand_name()) == Some("run");
     let globals = lenient.as_ref().and_then(|matches| GlobalArgs::from_arg_matches(matches).ok());
     let color = globals.as_ref().map(GlobalArgs::color).unwrap_or_default();
     let json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let ui = Ui::new(color, false, json, outside);
-    let told = hashicorp(&error).unwrap_or_else(|| from_clap(&error, of_run));
+    let subcommand = lenient.as_ref().and_then(|matches| matches.subcommand_name());
+    let told = not_a_command(&error).unwrap_or_else(|| from_clap(&error, subcommand));
     report::tell(&told, &ui);
-    report::status(told.kind(), of_run)
+    report::status(told.kind(), subcommand == Some("run"))
 }
 
 impl GlobalArgs {
@@ -189,7 +176,7 @@ impl GlobalArgs {
 }
 
 /// The mistake that clap found, in our form: its first line, and its suggestion or the usage as a hint.
-fn from_clap(error: &clap::Error, of_run: bool) -> Error {
+fn from_clap(error: &clap::Error, subcommand: Option<&str>) -> Error {
     let text = error.to_string();
     let first = text.lines().next().unwrap_or_default();
     let mut message =
@@ -204,10 +191,13 @@ fn from_clap(error: &clap::Error, of_run: bool) -> Error {
         [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
             .into_iter()
             .find_map(|kind| nearest(error.get(kind)?));
-    match suggested {
-        Some(near) => told.hint(format!("did you mean `{near}`?")),
-        None if of_run => told.hint("put `--` before the command: vault run [OPTIONS] -- CMD"),
-        None => told.hint("`vault help` shows what there is"),
+    match (suggested, subcommand) {
+        (Some(near), _) => told.hint(format!("did you mean `{near}`?")),
+        (None, Some("run")) => told.hint("put `--` before the command: vault run [OPTIONS] -- CMD"),
+        (None, Some(subcommand)) => {
+            told.hint(format!("`vault help {subcommand}` shows what it takes"))
+        }
+        (None, None) => told.hint("`vault help` shows what there is"),
     }
 }
 
@@ -220,8 +210,44 @@ fn nearest(suggested: &ContextValue) -> Option<String> {
     }
 }
 
+/// A word that is no command of this version: one that is planned, or one of another program's.
+fn not_a_command(error: &clap::Error) -> Option<Error> {
+    const PLANNED: [&str; 19] = [
+        "check",
+        "diff",
+        "doctor",
+        "edit",
+        "git-setup",
+        "grant",
+        "log",
+        "man",
+        "members",
+        "ps",
+        "request",
+        "resolve",
+        "restart",
+        "revoke",
+        "rotate",
+        "scan",
+        "start",
+        "stop",
+        "trust",
+    ];
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return None;
+    }
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else {
+        return None;
+    };
+    if PLANNED.contains(&typed.as_str()) {
+        let told = Error::usage(format!("`{typed}` is planned, and not in this version"));
+        return Some(told.hint("`vault help` shows what there is"));
+    }
+    hashicorp(typed)
+}
+
 /// Words of `HashiCorp`'s program of the same name, with what was perhaps meant here.
-fn hashicorp(error: &clap::Error) -> Option<Error> {
+fn hashicorp(typed: &str) -> Option<Error> {
     const THEIRS: [(&str, &str); 14] = [
         ("kv", "`vault get NAME` and `vault set NAME`"),
         ("read", "`vault get NAME`"),
@@ -238,13 +264,7 @@ fn hashicorp(error: &clap::Error) -> Option<Error> {
         ("agent", "`vault run -- CMD`"),
         ("proxy", "`vault run -- CMD`"),
     ];
-    if error.kind() != ErrorKind::InvalidSubcommand {
-        return None;
-    }
-    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else {
-        return None;
-    };
-    let (word, meant) = THEIRS.iter().find(|(word, _)| word == typed)?;
+    let (word, meant) = THEIRS.iter().find(|(word, _)| *word == typed)?;
     Some(
         Error::usage(format!("this is not HashiCorp Vault, and has no `{word}`"))
             .hint(format!("perhaps you want {meant}")),

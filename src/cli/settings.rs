@@ -15,8 +15,10 @@ pub(crate) struct Outside {
 
 impl Outside {
     /// Reads them.
-    pub(crate) fn read() -> std::io::Result<Self> {
-        Ok(Self { environment: std::env::vars_os().collect(), folder: std::env::current_dir()? })
+    pub(crate) fn read() -> Self {
+        // A folder that was deleted has no path. It is still the working directory.
+        let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+        Self { environment: std::env::vars_os().collect(), folder }
     }
 
     /// A variable; an empty one counts as unset.

@@ -35,11 +35,6 @@ const HINT: Style = AnsiColor::Cyan.on_default();
 
 #[expect(clippy::unused_self, reason = "who may write to the terminal is who holds a `Ui`")]
 impl Ui {
-    /// One that knows nothing of the world outside.
-    pub(crate) fn plain() -> Self {
-        Self { color: false, verbose: false, json: false }
-    }
-
     /// Decides once about colour.
     pub(crate) fn new(color: ColorChoice, verbose: bool, json: bool, outside: &Outside) -> Self {
         let dumb = outside.text("TERM") == Some("dumb");

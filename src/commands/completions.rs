@@ -78,7 +78,7 @@ fn shells() -> ArgValueCandidates {
 }
 
 fn project() -> Option<Project> {
-    let outside = Outside::read().ok()?;
+    let outside = Outside::read();
     match outside.get("VAULT_DIR") {
         Some(folder) => Some(Project::at(Path::new(folder))),
         None => Project::discover(&outside.folder),

@@ -69,12 +69,11 @@ pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
     if args.dry_run {
         return context.ui.out(plan.to_text().as_bytes());
     }
-    let lost: Vec<&str> = plan.changed.iter().chain(&plan.removed).map(VarName::as_str).collect();
-    if !lost.is_empty() {
-        context.confirm(&format!(
-            "{environment}: the values of {} will be replaced or removed",
-            lost.join(", ")
-        ))?;
+    for (what, names) in [("replaced", &plan.changed), ("removed", &plan.removed)] {
+        if !names.is_empty() {
+            let told: Vec<&str> = names.iter().map(VarName::as_str).collect();
+            context.confirm(&format!("{environment}: {} will be {what}", told.join(", ")))?;
+        }
     }
     let now = now();
     project.change(&environment, context.globals.yes, |vault| {
@@ -208,7 +207,7 @@ fn after(args: &ImportArgs, context: &Context) {
     context.ui.warn(&format!("the plaintext file `{told}` is still there"));
     if context.git_tracks(&args.file, false) {
         context.ui.warn(&format!(
-            "git tracks `{told}`: its values are in the history, so change them at their sources"
+            "git tracks `{told}`, so its values may be in the history: change them at their sources"
         ));
         context.ui.hint(&format!("`git rm --cached {word}`, add it to .gitignore, and commit"));
     } else {

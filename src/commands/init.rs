@@ -54,8 +54,8 @@ pub(crate) fn run(args: &InitArgs, context: &Context) -> Result<()> {
     let project = context.find_project()?.unwrap_or_else(|| Project::here(&context.outside.folder));
     let existing = project.environments()?;
     let identities = context.find_identities()?;
-    let known_as = known_as(&project, &existing, identities.iter().flatten());
-    let wanted = wanted(context, &existing, known_as.is_some(), args.from.is_some())?;
+    let member = identities.iter().flatten().find_map(|one| as_member(&project, &existing, one));
+    let wanted = wanted(context, &existing, member.is_some(), args.from.is_some())?;
     let mut new: Vec<EnvName> = Vec::new();
     for name in &wanted {
         if !existing.contains(name) && !new.contains(name) {
@@ -64,11 +64,11 @@ pub(crate) fn run(args: &InitArgs, context: &Context) -> Result<()> {
     }
     if new.is_empty() {
         let there = if wanted.is_empty() { &existing } else { &wanted };
-        nothing_to_do(context, there, known_as.is_some());
+        nothing_to_do(context, there, member.is_some());
         return Ok(());
     }
     let source = args.from.as_deref().map(|name| source(context, &project, name)).transpose()?;
-    let me = me(args, context, identities, known_as)?;
+    let me = me(args, context, identities, member)?;
     // Here the flag asks for a new recovery key, where elsewhere it opens one.
     let recovery = context.globals.recovery.then(|| Recovery::make(&me.name)).transpose()?;
     let maker = Maker { context, me: &me, source: source.as_ref(), recovery: recovery.as_ref() };
@@ -151,16 +151,19 @@ fn me(
     args: &InitArgs,
     context: &Context,
     identities: Option<Vec<Identity>>,
-    known_as: Option<MemberName>,
+    member: Option<Me>,
 ) -> Result<Me> {
     // The name is settled before a key is made: a run that fails leaves nothing behind.
-    let name = match (&args.name, known_as) {
+    let name = match (&args.name, &member) {
         (Some(text), _) => text.parse().map_err(|rule| {
             Error::usage(format!("`{}`: {rule}", crate::vars::name::shown(text)))
         })?,
-        (None, Some(name)) => name,
+        (None, Some(member)) => member.name.clone(),
         (None, None) => suggested(context)?,
     };
+    if let Some(member) = member {
+        return Ok(Me { name, ..member });
+    }
     let with_key = |identity: Identity| Some((identity.public_key()?, identity));
     let (key, identity) = match identities {
         Some(identities) => identities.into_iter().find_map(with_key).ok_or_else(|| {
@@ -173,19 +176,14 @@ fn me(
     Ok(Me { name, identity, key })
 }
 
-/// The name that one of these keys has in the project already. A damaged file tells nothing, and is no
-/// reason not to make another environment.
-fn known_as<'a>(
-    project: &Project,
-    existing: &[EnvName],
-    identities: impl Iterator<Item = &'a Identity>,
-) -> Option<MemberName> {
-    let keys: Vec<PublicKey> = identities.filter_map(Identity::public_key).collect();
+/// Who this identity is in the project already. A damaged file tells nothing, and is no reason not to
+/// make another environment.
+fn as_member(project: &Project, existing: &[EnvName], identity: &Identity) -> Option<Me> {
+    let key = identity.public_key()?;
     let vaults = existing.iter().filter_map(|environment| project.read(environment).ok());
-    vaults
-        .flat_map(|vault| vault.file.members)
-        .find(|(_, member)| keys.contains(&member.key))
-        .map(|(name, _)| name)
+    let (name, _) =
+        vaults.flat_map(|vault| vault.file.members).find(|(_, member)| member.key == key)?;
+    Some(Me { name, identity: identity.clone(), key })
 }
 
 /// A member name from git's user.email, else from the login name. `root` says nothing of who it is.

@@ -36,8 +36,8 @@ impl Context {
     /// There are none, or the first source that names some can't be used.
     pub(crate) fn identities(&self) -> Result<Vec<Identity>> {
         self.find_identities()?.ok_or_else(|| {
-            Error::no_access("no private key: neither VAULT_KEY, VAULT_KEY_FILE nor an identity in the configuration folder")
-                .hint("make one with `vault key new`, or name one by `VAULT_KEY_FILE`")
+            Error::no_access("no private key: no VAULT_KEY, VAULT_KEY_FILE, VAULT_KEY_COMMAND or credential, and no identity file")
+                .hint("name your key by `VAULT_KEY_FILE`; who has none yet makes one with `vault key new`")
         })
     }
 
@@ -107,7 +107,7 @@ impl Context {
     }
 
     fn named_file(&self, source: &str, path: &std::path::Path) -> Result<Vec<Identity>> {
-        let file = identity::read_named(path)?;
+        let file = identity::read_named(path, "key file")?;
         if file.others_can_write && self.ui.err_is_terminal() {
             self.ui.warn(&format!("other users can change the key file `{}`", shown_path(path)));
         }
@@ -138,7 +138,8 @@ impl Context {
 
     fn passphrase_file(&self) -> Result<Option<Secret>> {
         let Some(path) = self.outside.get("VAULT_PASSPHRASE_FILE") else { return Ok(None) };
-        identity::read_named(&PathBuf::from(path)).map(|file| Some(file.text.without_line_end()))
+        identity::read_named(&PathBuf::from(path), "passphrase file")
+            .map(|file| Some(file.text.without_line_end()))
     }
 }
 

@@ -119,10 +119,10 @@ fn child(
         let told = crate::vault::join(environments);
         let messages =
             wrong.iter().map(|one| format!("{told}: {} {}", one.name, one.why)).collect();
-        let first = wrong.first().map(|one| one.name.as_str()).unwrap_or_default();
+        let last = environments.last().map_or("", EnvName::as_str);
+        let name = if let [one] = &wrong[..] { one.name.as_str() } else { "NAME" };
         return Err(Error::several(Kind::Failed, messages).hint(format!(
-            "`[required]` in vault.toml asks for it; set it with `vault set -e {} {first}`",
-            environments.last().map_or("", |name| name.as_str())
+            "`[required]` in vault.toml asks for it; set it with `vault set -e {last} {name}`"
         )));
     }
     if args.only.is_empty() {

@@ -28,7 +28,7 @@ pub(crate) struct SetArgs {
     /// Take the value from this file
     #[arg(long, value_name = "PATH", conflicts_with = "generate", value_hint = clap::ValueHint::FilePath)]
     file: Option<PathBuf>,
-    /// Make a random value: django, hex[:BYTES], base64[:BYTES] or uuid
+    /// Make a random value: django, hex, hex:BYTES, base64, base64:BYTES or uuid
     #[arg(long, value_name = "KIND")]
     generate: Option<String>,
     /// Leave variables alone that are set already
@@ -134,8 +134,17 @@ impl SetArgs {
         let value = match &self.file {
             Some(path) => read_file(path)?,
             None if std::io::stdin().is_terminal() => return ask(name, context),
-            None => read_to_end(std::io::stdin().lock(), "the standard input")?,
+            None => from_stdin(name)?,
         };
+        if self.file.is_none()
+            && !self.trim
+            && value.expose().ends_with(b"\n")
+            && context.ui.err_is_terminal()
+        {
+            context
+                .ui
+                .hint("the value ends in a line end, which is stored too; `--trim` leaves it out");
+        }
         Ok(if self.trim { value.without_line_end() } else { value })
     }
 }
@@ -148,6 +157,16 @@ fn ask(name: &VarName, context: &Context) -> Result<Secret> {
     let value = prompt::hidden(&format!("Value of {name} (not shown)"))?;
     let characters = value.expose_str().map_or(0, |text| text.chars().count());
     context.ui.say(&format!("{} read", count(characters, "character")));
+    Ok(value)
+}
+
+/// Nothing on stdin is a mistake (`/dev/null` in a job, a program that failed), and would wipe a value.
+fn from_stdin(name: &VarName) -> Result<Secret> {
+    let value = read_to_end(std::io::stdin().lock(), "the standard input")?;
+    if value.is_empty() {
+        return Err(Error::failed(format!("{name}: there is nothing on the standard input"))
+            .hint(format!("`vault set {name}=` stores an empty value")));
+    }
     Ok(value)
 }
 

@@ -33,5 +33,9 @@ pub(crate) fn run(args: &UnsetArgs, context: &Context) -> Result<()> {
             vault.file.secrets.remove(name).ok_or_else(|| unknown_variable(vault, name))?;
         }
         Ok(())
-    })
+    })?;
+    if context.ui.err_is_terminal() {
+        context.ui.say(&format!("{environment}: {} removed", told.join(", ")));
+    }
+    Ok(())
 }

@@ -111,7 +111,10 @@ impl Fault {
             (None, Kind::Failed) => self.message,
             (None, _) => format!("{}: {}", shown_path(path), self.message),
         };
-        Error::new(self.kind, message).hint_if(self.hint)
+        let damaged = (self.kind == Kind::Integrity).then(|| {
+            "look at the file's last changes in git, and take an earlier version back".to_owned()
+        });
+        Error::new(self.kind, message).hint_if(self.hint.or(damaged))
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn scan(text: &str) -> Result<Lines, Fault> {
         }
         if is_conflict_marker(line) {
             return Err(fault("a git conflict marker: two versions of the file stand here").hint(
-                "choose one side whole: `git checkout --ours` or `--theirs` with the file's name",
+                "take one side whole by `git checkout --ours` or `--theirs`, then make the other side's change again",
             ));
         }
         if line.trim_start_matches([' ', '\t']).starts_with('[') {

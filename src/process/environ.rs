@@ -92,7 +92,7 @@ pub(crate) fn check_limits(
             "{told}: `NAME=value` has {longest} bytes, and the most that Linux lets a variable have is {}",
             crate::vars::VARIABLE_LIMIT
         ))
-        .hint("store it as a file secret"));
+        .hint("let the program read it from a file of its own"));
     }
     let strings: usize = environment.iter().map(|(name, value)| size(name, value) + OVERHEAD).sum();
     let words: usize = arguments.iter().map(|word| word.len() + OVERHEAD).sum();

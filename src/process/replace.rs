@@ -71,37 +71,3 @@ pub(crate) fn replace(program: &Path, argv: &[OsString], environment: Environmen
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_search_is_that_of_execvp() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str, mode: u32| {
-            use std::os::unix::fs::PermissionsExt as _;
-            let path = folder.path().join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::File::create(&path).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            path
-        };
-        let (good, plain) = (file("b/tool", 0o755), file("a/tool", 0o644));
-        std::fs::create_dir(folder.path().join("a/folder")).unwrap();
-        let path =
-            std::env::join_paths([folder.path().join("a"), folder.path().join("b")]).unwrap();
-        let look = |name: &OsStr| find(name, Some(&path)).map_err(|error| error.kind());
-        assert_eq!(
-            look(OsStr::new("tool")),
-            Ok(good),
-            "a file that can't be executed is passed over"
-        );
-        assert_eq!(look(plain.as_os_str()), Err(Kind::NotExecutable));
-        assert_eq!(look(OsStr::new("folder")), Err(Kind::NotExecutable));
-        assert_eq!(look(OsStr::new("nothing")), Err(Kind::NoCommand));
-        assert_eq!(look(OsStr::new("./nothing")), Err(Kind::NoCommand));
-        assert_eq!(look(OsStr::new("")), Err(Kind::NoCommand));
-        assert_eq!(find(OsStr::new("sh"), None).map(|path| path.ends_with("sh")).unwrap(), true);
-    }
-}

@@ -23,9 +23,10 @@ pub(crate) struct KeyFile {
 }
 
 /// Reads a key file that the user named.
-pub(crate) fn read_named(path: &Path) -> Result<KeyFile> {
-    let missing =
-        || Error::no_access(format!("the key file `{}` does not exist", shown_path(path)));
+///
+/// `what` it is for the user: "key file", "passphrase file".
+pub(crate) fn read_named(path: &Path, what: &str) -> Result<KeyFile> {
+    let missing = || Error::no_access(format!("the {what} `{}` does not exist", shown_path(path)));
     read(path)?.ok_or_else(missing)
 }
 

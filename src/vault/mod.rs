@@ -81,10 +81,7 @@ impl Vault {
         opened.map_err(|fault| {
             let error = fault.at(&self.path).about(self.environment());
             if error.kind() == Kind::NoAccess && error.hint_text().is_none() {
-                error.hint(format!(
-                    "ask one of its members to grant you access: {}",
-                    self.member_names()
-                ))
+                error.hint(format!("ask one of its members to grant you access: {}", self.people()))
             } else {
                 error
             }
@@ -93,13 +90,13 @@ impl Vault {
 
     /// The members' names in one line, at most ten of them.
     pub(crate) fn member_names(&self) -> String {
-        const SHOWN: usize = 10;
-        let names: Vec<&str> =
-            self.file.members.keys().take(SHOWN).map(MemberName::as_str).collect();
-        match self.file.members.len().saturating_sub(SHOWN) {
-            0 => names.join(", "),
-            more => format!("{} and {more} more", names.join(", ")),
-        }
+        few(self.file.members.keys())
+    }
+
+    /// As [`Vault::member_names`], without the recovery keys, whom nobody can ask.
+    fn people(&self) -> String {
+        let people = self.file.members.iter().filter(|(_, member)| member.locked.is_none());
+        few(people.map(|(name, _)| name))
     }
 
     /// One value. None if the name isn't there.
@@ -194,5 +191,17 @@ impl Vault {
 
     fn content(&self, opened: &Opened, name: &VarName, record: &Record) -> Result<Content> {
         opened.read(name, record).map_err(|fault| fault.at(&self.path).about(self.environment()))
+    }
+}
+
+/// Names in one line, at most ten of them.
+fn few<'a>(names: impl Iterator<Item = &'a MemberName>) -> String {
+    const SHOWN: usize = 10;
+    let all: Vec<&str> = names.map(MemberName::as_str).collect();
+    match all.get(..SHOWN) {
+        Some(first) if all.len() > SHOWN => {
+            format!("{} and {} more", first.join(", "), all.len() - SHOWN)
+        }
+        _ => all.join(", "),
     }
 }

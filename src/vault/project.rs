@@ -226,7 +226,7 @@ fn refuse_losses(vault: &Vault) -> Result<()> {
     }
     Err(Error::several(crate::error::Kind::Failed, losses)
         .about(vault.environment())
-        .hint("add `-y` to drop them; a comment belongs above its variable in `vault edit`"))
+        .hint("add `-y` to drop them"))
 }
 
 fn folder_and_name(path: &Path) -> Result<(&Path, &str)> {

@@ -10,11 +10,11 @@
 )]
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustix::process::Signal;
 
-use crate::support::needs::{needs, needs_other_user};
+use crate::support::needs::{needs, needs_other_user, needs_path};
 use crate::support::run::{Run, Running};
 use crate::support::sandbox::Sandbox;
 
@@ -32,8 +32,7 @@ impl Ground {
     /// None where the machine can't do it.
     #[track_caller]
     fn new() -> Option<Self> {
-        if !Path::new("/proc/self/mem").exists() {
-            println!("skipped: needs /proc");
+        if !needs_path("/proc/self/mem") {
             return None;
         }
         let user = if rustix::process::geteuid().is_root() {

@@ -163,7 +163,9 @@ fn the_key_stays_behind_unless_it_is_kept() {
         let output = run.env("VAULT_PASSPHRASE_FILE", sandbox.path("pass")).run().success();
         let ours = |string: &String| string.starts_with("VAULT_");
         let mut names: Vec<String> = strings(&output).into_iter().filter(ours).collect();
-        names.iter_mut().for_each(|string| string.truncate(string.find('=').unwrap_or(0)));
+        for string in &mut names {
+            string.truncate(string.find('=').unwrap_or(0));
+        }
         names.join(" ")
     };
     assert_eq!(run(&[]), "VAULT_ENV");

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use crate::support::barrier::wait_for_line;
-use crate::support::needs::{needs, needs_python};
+use crate::support::needs::{needs, needs_path, needs_python};
 use crate::support::sandbox::Sandbox;
 
 const VAULT: &str = env!("CARGO_BIN_EXE_vault");
@@ -278,8 +278,7 @@ fn the_command_inherits_no_child_of_a_key_command() {
 
 #[test]
 fn a_child_that_vault_was_started_with_stays_the_commands_own() {
-    if !Path::new("/proc/thread-self/children").exists() || !needs("python3") {
-        println!("skipped: needs /proc/thread-self/children");
+    if !needs_path("/proc/thread-self/children") || !needs("python3") {
         return;
     }
     let sandbox = project();

@@ -62,6 +62,12 @@ fn imports(python: &Path, module: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// Whether `path` is there, as `/proc/self/mem` is on Linux.
+#[track_caller]
+pub(crate) fn needs_path(path: &str) -> bool {
+    Path::new(path).exists() || skip(path)
+}
+
 #[track_caller]
 fn skip(what: &str) -> bool {
     assert!(
