@@ -62,7 +62,7 @@ struct GlobalArgs {
     /// Print data, and errors, as JSON
     #[arg(long, global = true)]
     json: bool,
-    /// Answer yes to questions, except those about a fingerprint
+    /// Answer yes to questions
     #[arg(short, long, global = true)]
     yes: bool,
 }
@@ -181,6 +181,9 @@ fn from_clap(error: &clap::Error, subcommand: Option<&str>) -> Error {
     let first = text.lines().next().unwrap_or_default();
     let mut message =
         first.strip_prefix("error: ").unwrap_or(first).trim_end_matches(':').replace('\'', "`");
+    if error.kind() == ErrorKind::MissingRequiredArgument && subcommand == Some("run") {
+        return Error::usage("there is no command to run").hint("vault run -e ENV -- CMD");
+    }
     if error.kind() == ErrorKind::MissingRequiredArgument {
         let missing: Vec<&str> =
             text.lines().skip(1).map(str::trim).take_while(|line| !line.is_empty()).collect();

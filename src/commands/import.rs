@@ -63,7 +63,7 @@ pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
     let project = context.project()?;
     let environment = context.environment(&project)?;
     let items = read(args)?;
-    check(&items, &project.settings()?)?;
+    check(&items, &project.settings()?, &shown_path(&args.file))?;
     let key = context.key()?;
     let plan = plan(args, &project.read(&environment)?, &key, &items)?;
     if args.dry_run {
@@ -150,8 +150,15 @@ fn read_json(text: &[u8], told: &str) -> Result<Vec<Item>> {
     Ok(pairs.into_iter().map(|(name, value)| Item { name, value, note: None }).collect())
 }
 
-fn check(items: &[Item], settings: &Settings) -> Result<()> {
-    items.iter().try_for_each(|item| check_storable(&item.name, settings))
+/// Every name that may not be stored is told at once.
+fn check(items: &[Item], settings: &Settings, told: &str) -> Result<()> {
+    let refused: Vec<Error> =
+        items.iter().filter_map(|item| check_storable(&item.name, settings).err()).collect();
+    let Some(first) = refused.first() else { return Ok(()) };
+    let messages = refused.iter().map(|error| format!("{told}: {error}")).collect();
+    let hint =
+        first.hint_text().unwrap_or("leave these lines out, and import again; nothing was stored");
+    Err(Error::several(Kind::Integrity, messages).hint(hint))
 }
 
 fn plan(args: &ImportArgs, vault: &Vault, key: &Key, items: &[Item]) -> Result<Plan> {

@@ -67,6 +67,12 @@ pub(crate) fn run(args: &InitArgs, context: &Context) -> Result<()> {
         nothing_to_do(context, there, member.is_some());
         return Ok(());
     }
+    if member.is_none() && !existing.is_empty() {
+        context.ui.warn(&format!(
+            "your key is no member's in what is there already: {}",
+            join(&existing)
+        ));
+    }
     let source = args.from.as_deref().map(|name| source(context, &project, name)).transpose()?;
     let me = me(args, context, identities, member)?;
     // Here the flag asks for a new recovery key, where elsewhere it opens one.

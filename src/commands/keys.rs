@@ -44,6 +44,12 @@ impl Context {
     /// The user's private keys, or None where no source has any.
     pub(crate) fn find_identities(&self) -> Result<Option<Vec<Identity>>> {
         if let Some(text) = self.outside.text("VAULT_KEY") {
+            if text.starts_with(['/', '~', '.']) {
+                return Err(Error::no_access(
+                    "VAULT_KEY is a path, where the key itself is wanted",
+                )
+                .hint("give the path by `VAULT_KEY_FILE`"));
+            }
             return self.parse("VAULT_KEY", &Secret::new(text.as_bytes().to_vec())).map(Some);
         }
         let paths = self.outside.paths("VAULT_KEY_FILE");

@@ -168,6 +168,14 @@ pub(crate) fn now() -> u64 {
 
 /// An item of `-e` as the name of an environment.
 fn environment_item(project: &Project, item: &str) -> Result<EnvName> {
+    let stem = item.strip_suffix(".toml").and_then(|path| path.rsplit('/').next());
+    if let Some(name) = stem.filter(|name| name.parse::<EnvName>().is_ok()) {
+        let told = Error::usage(format!(
+            "`{}` is a file; an environment is given by its name",
+            shown(item)
+        ));
+        return Err(told.hint(format!("write `-e {name}`")));
+    }
     if item.contains(['.', '/']) {
         return Err(Error::usage(format!(
             "`{}` is a dotenv file, which this version can't read beside a vault",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::{Context, check_storable, now, variable};
+use super::{Context, check_storable, now};
 use crate::cli::prompt;
 use crate::cli::ui::count;
 use crate::crypto;
@@ -108,7 +108,10 @@ impl SetArgs {
                 Some((name, value)) => (name, Some(Secret::new(value.as_bytes().to_vec()))),
                 None => (pair.as_str(), None),
             };
-            let name = variable(name)?;
+            // Not shown: what stands in the wrong place here is often the value.
+            let name: VarName = name.parse().map_err(|rule| {
+                Error::usage(format!("word {} is not NAME or NAME=VALUE: {rule}", found.len() + 1))
+            })?;
             if found.iter().any(|(other, _)| *other == name) {
                 return Err(Error::usage(format!("{name} is named twice")));
             }

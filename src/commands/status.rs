@@ -31,7 +31,15 @@ struct Environment {
 /// Runs it.
 pub(crate) fn run(_: &StatusArgs, context: &Context) -> Result<()> {
     let project = context.project()?;
-    let identities = context.find_identities()?.unwrap_or_default();
+    // A key that can't be used is told, and is no reason to show nothing.
+    let identities = match context.find_identities() {
+        Ok(found) => found.unwrap_or_default(),
+        Err(error) => {
+            context.ui.warn(&error.to_string());
+            error.hint_text().into_iter().for_each(|hint| context.ui.hint(hint));
+            Vec::new()
+        }
+    };
     let keys: Vec<PublicKey> = identities.iter().filter_map(Identity::public_key).collect();
     let (mut environments, mut damaged) = (Vec::new(), Ok(()));
     for name in project.environments()? {

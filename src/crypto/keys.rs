@@ -311,6 +311,10 @@ fn parse_lines(text: &Secret, interaction: &Arc<dyn Interaction>) -> Result<Vec<
             return Err(Error::no_access(
                 "post-quantum age keys (`AGE-SECRET-KEY-PQ-…`) are not supported yet",
             ));
+        } else if line.starts_with("age1") {
+            return Err(Error::no_access(
+                "this is a public key; the private one begins with `AGE-SECRET-KEY-1`",
+            ));
         } else if !line.is_empty() {
             let identity = age::x25519::Identity::from_str(line).map_err(|_| {
                 no_identity().hint(format!("look at line {} of the key", index + 1))

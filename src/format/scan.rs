@@ -42,7 +42,7 @@ pub(crate) fn scan(text: &str) -> Result<Lines, Fault> {
         }
         if is_conflict_marker(line) {
             return Err(fault("a git conflict marker: two versions of the file stand here").hint(
-                "take one side whole by `git checkout --ours` or `--theirs`, then make the other side's change again",
+                "delete the marker lines so that both blocks stay, or take one side by `git checkout --ours` or `--theirs`",
             ));
         }
         if line.trim_start_matches([' ', '\t']).starts_with('[') {

@@ -74,17 +74,20 @@ impl Vault {
 
     /// Opens it and checks every member. Who can grant is named where the key opens nothing.
     pub(crate) fn open(&self, key: &Key) -> Result<Opened> {
-        let opened = match key {
-            Key::Identities(identities) => self.file.open(identities),
-            Key::Recovery(passphrase) => self.file.open_locked(passphrase),
+        let (opened, hint) = match key {
+            Key::Identities(identities) => (
+                self.file.open(identities),
+                format!("ask one of its members to grant you access: {}", self.people()),
+            ),
+            Key::Recovery(passphrase) => (
+                self.file.open_locked(passphrase),
+                "check the passphrase; without it, a member's own key opens the file".to_owned(),
+            ),
         };
         opened.map_err(|fault| {
             let error = fault.at(&self.path).about(self.environment());
-            if error.kind() == Kind::NoAccess && error.hint_text().is_none() {
-                error.hint(format!("ask one of its members to grant you access: {}", self.people()))
-            } else {
-                error
-            }
+            let lost = error.kind() == Kind::NoAccess && error.hint_text().is_none();
+            if lost { error.hint(hint) } else { error }
         })
     }
 

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use crate::support::sandbox::Sandbox;
 use crate::vaults::{
-    ALTERED, EARLIER_KEY, NOT_VOUCHED, STAGING, assert_all_refused, assert_refused, commands,
-    commands_about, decode, encode, export, field, fill, get, identity, init, line_of, no_value,
-    set, table, vault, vault_with, with_block, with_field, without,
+    ALTERED, DAMAGED, EARLIER_KEY, NOT_VOUCHED, STAGING, assert_all_refused, assert_refused,
+    commands, commands_about, decode, encode, export, field, fill, get, identity, init, line_of,
+    no_value, set, table, vault, vault_with, with_block, with_field, without,
 };
 
 /// A file with two members, whose keys are published.
@@ -204,7 +204,7 @@ fn a_seal_of_another_project_is_refused() {
     alice.write(STAGING, &text);
     let told = format!(
         "vault: envs/staging.toml:{}: the seal of member alice belongs to another vault: its `id` \
-         is not this file's\n",
+         is not this file's\n{DAMAGED}",
         line_of(&text, "members.alice")
     );
     assert_all_refused(&alice, &told);
@@ -264,7 +264,8 @@ fn a_planted_member_without_a_vouch_is_refused() {
     let planted = with_block(&text, &unvouched);
     alice.write(STAGING, &planted);
     let line = line_of(&planted, "members.mallory");
-    let told = format!("vault: envs/staging.toml:{line}: `mallory` has no field `vouch`\n");
+    let told =
+        format!("vault: envs/staging.toml:{line}: `mallory` has no field `vouch`\n{DAMAGED}");
     assert_all_refused(&alice, &told);
 
     // With the vouch of somebody else, whether that is altered or not.
@@ -290,7 +291,7 @@ fn a_planted_member_with_a_vouch_under_a_key_of_her_own_is_refused() {
     alice.vault(copy).run().expect(5, "", &told);
     // And she reads nothing.
     let told = format!(
-        "{place}the seal of member mallory belongs to another vault: its `id` is not this file's\n"
+        "{place}the seal of member mallory belongs to another vault: its `id` is not this file's\n{DAMAGED}"
     );
     assert_refused(&mallory, commands(&mallory), 5, &told);
 
@@ -314,7 +315,7 @@ fn a_planted_member_that_takes_the_place_of_the_only_one_is_refused() {
     assert_refused(&alice, commands(&alice), 4, &told);
     let told = format!(
         "vault: envs/staging.toml:{}: the seal of member mallory belongs to another vault: its \
-         `id` is not this file's\n",
+         `id` is not this file's\n{DAMAGED}",
         line_of(&text, "members.mallory")
     );
     assert_refused(&mallory, commands(&mallory), 5, &told);
@@ -446,8 +447,8 @@ fn a_former_entry_with_an_altered_vouch_or_a_time_to_come_is_refused() {
     let altered = with_field(&text, &name, "vouch", &encode(&vouch));
     get(&altered, &format!("the former member {entry} {EARLIER_KEY}"));
     let later = text.replace(&entry, "bob.1099511627775");
-    let told = "the former member bob.1099511627775 was removed after this file's key was made\n";
-    get(&later, told);
+    let told = "the former member bob.1099511627775 was removed after this file's key was made";
+    get(&later, &format!("{told}\n{DAMAGED}"));
 }
 
 #[test]

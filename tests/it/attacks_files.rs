@@ -8,8 +8,8 @@ use std::os::unix::fs::symlink;
 use crate::support::needs::{needs, needs_other_user};
 use crate::support::sandbox::Sandbox;
 use crate::vaults::{
-    NOT_VOUCHED, STAGING, assert_all_refused, commands, decode, encode, export, field, get,
-    line_of, set, vault, vault_with, with_block, with_field, without,
+    CONFLICT, DAMAGED, LOSSES, NOT_VOUCHED, STAGING, assert_all_refused, commands, decode, encode,
+    export, field, get, line_of, set, vault, vault_with, with_block, with_field, without,
 };
 
 /// A file of the sandbox without its bytes: for what must not be read.
@@ -54,7 +54,7 @@ fn a_sealed_block_of_1_mib_is_refused() {
     let huge = with_field(&text, "members.alice", "sealed", &encode(vec![0x2d; 1 << 20]));
     alice.write(STAGING, &huge);
     let line = line_of(&text, "members.alice") + 2;
-    let told = format!("vault: envs/staging.toml:{line}: `sealed` is over 64 KiB\n");
+    let told = format!("vault: envs/staging.toml:{line}: `sealed` is over 64 KiB\n{DAMAGED}");
     assert_all_refused(&alice, &told);
 }
 
@@ -71,12 +71,12 @@ fn a_sealed_block_of_10_000_stanzas_is_refused() {
     };
     let line = line_of(&text, "members.alice");
     many("-> X25519 TEiF0ypqr+bpvcqXNyCVJpL7OuwPdVwPL7KQEbFDOCc\n\n");
-    let told = format!("vault: envs/staging.toml:{}: `sealed` is over 64 KiB\n", line + 2);
+    let told = format!("vault: envs/staging.toml:{}: `sealed` is over 64 KiB\n{DAMAGED}", line + 2);
     assert_all_refused(&alice, &told);
     // The shortest there are, which stay below that limit: age would take minutes for them.
     many("-> a\n\n");
     let told = format!(
-        "vault: envs/staging.toml:{}: `sealed` has over 32 stanzas in its age header\n",
+        "vault: envs/staging.toml:{}: `sealed` has over 32 stanzas in its age header\n{DAMAGED}",
         line + 2
     );
     assert_all_refused(&alice, &told);
@@ -110,7 +110,7 @@ fn a_recovery_key_with_scrypt_work_factor_30_is_refused() {
     let place = format!("vault: envs/staging.toml:{}: ", line_of(&text, "members.recovery"));
     let told = format!(
         "{place}member recovery: the passphrase-protected block asks for scrypt work factor 30, \
-         more than 20\n"
+         more than 20\n{DAMAGED}"
     );
     recovered("ALPHA").expect(5, "", &told);
     alice.assert_unchanged_since(&before);
@@ -145,7 +145,7 @@ fn names_that_are_none_are_refused_and_escaped_in_every_kind_of_table() {
     let text = alice.read(STAGING);
     let refused = |block: &str, line: usize, told: &str| {
         alice.write(STAGING, with_block(&text, block));
-        let told = format!("vault: envs/staging.toml:{line}: {told}\n");
+        let told = format!("vault: envs/staging.toml:{line}: {told}\n{DAMAGED}");
         assert_all_refused(&alice, &told);
         assert_not_shown(&alice, &told);
     };
@@ -176,7 +176,7 @@ fn names_that_are_none_are_refused_in_every_field_that_holds_one() {
     let text = alice.read(STAGING);
     let refused = |text: &str, line: usize, told: &str| {
         alice.write(STAGING, text);
-        let told = format!("vault: envs/staging.toml:{line}: {told}\n");
+        let told = format!("vault: envs/staging.toml:{line}: {told}\n{DAMAGED}");
         assert_all_refused(&alice, &told);
     };
     let member = line_of(&text, "members.alice");
@@ -211,7 +211,7 @@ fn a_request_with_a_name_that_is_none_is_escaped_and_never_stops_a_read() {
         let before = alice.snapshot();
         let refusal = format!(
             "vault: envs/staging.toml: `requests.{told}` is no request and would not be kept\n\
-             hint: add `-y` to drop them; a comment belongs above its variable in `vault edit`\n"
+             {LOSSES}"
         );
         alice.vault(["set", "-e", "staging", "ALPHA=other"]).run().expect(1, "", &refusal);
         alice.assert_unchanged_since(&before);
@@ -385,14 +385,9 @@ fn a_file_with_conflict_markers_is_refused() {
     let text = alice.read(STAGING);
     let old = crate::vaults::table(&text, "secrets.BETA");
     let new = old.replace("value = \"", "value = \"AAAA");
-    let hint = "hint: choose one side whole: `git checkout --ours` or `--theirs` with the file's \
-                name\n";
     let refused = |text: &str, line: usize| {
         alice.write(STAGING, text);
-        let told = format!(
-            "vault: envs/staging.toml:{line}: a git conflict marker: two versions of the file \
-             stand here\n{hint}"
-        );
+        let told = format!("vault: envs/staging.toml:{line}: {CONFLICT}");
         assert_all_refused(&alice, &told);
         alice.vault(["list"]).run().expect(5, "", &told);
     };

@@ -387,3 +387,23 @@ fn a_false_page_is_found_out() {
     );
     assert_eq!(problems("```console\n$ exit 0\n$ echo a\na\n```").len(), 2);
 }
+
+#[test]
+fn every_test_that_the_threat_model_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: PathBuf| std::fs::read_to_string(path).expect("a text");
+    let tests: String = std::fs::read_dir(root.join("tests/it"))
+        .expect("tests/it")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_file())
+        .map(read)
+        .collect();
+    let page = read(root.join("docs/threat-model.md"));
+    let rows = page.lines().filter_map(|line| line.trim_end().strip_suffix("` |"));
+    let names: Vec<&str> =
+        rows.filter_map(|row| row.rsplit_once("| `").map(|(_, name)| name)).collect();
+    assert!(names.len() > 20, "the table of attacks was not found");
+    for name in names {
+        assert!(tests.contains(&format!("#[test]\nfn {name}()")), "there is no test `{name}`");
+    }
+}

@@ -170,6 +170,10 @@ fn status_125_is_run_failing_before_the_command_begins_whatever_the_reason() {
     damage(&sandbox);
     fails(&with(&["-e", "staging"]));
     assert!(!sandbox.path("project/started").exists());
+    // In a working directory that was deleted.
+    let vault = env!("CARGO_BIN_EXE_vault");
+    let script = format!("mkdir gone && cd gone && rmdir ../gone && exec '{vault}' run -- true");
+    sandbox.sh(script).run().expect_like(125, "", "vault: there is no vault here[..]\n...");
 }
 
 #[test]
@@ -302,6 +306,25 @@ fn the_words_of_another_vault_are_answered() {
                 "vault: this is not HashiCorp Vault, and has no `{word}`\nhint: perhaps you want {meant}\n"
             ),
         );
+    }
+}
+
+#[test]
+fn a_planned_command_is_said_to_be_planned() {
+    let sandbox = project();
+    for args in [
+        &["edit"][..],
+        &["-e", "staging", "grant", "bob"],
+        &["start", "--", "sh"],
+        &["rotate", "--help"],
+    ] {
+        let word = args.iter().find(|word| ["edit", "grant", "start", "rotate"].contains(word));
+        let told = format!(
+            "vault: `{}` is planned, and not in this version\n\
+             hint: `vault help` shows what there is\n",
+            word.unwrap()
+        );
+        sandbox.vault(args).run().expect(2, "", &told);
     }
 }
 

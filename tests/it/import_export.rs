@@ -181,14 +181,14 @@ fn differing_values_are_replaced_only_after_a_yes() {
     import(&sandbox, &["-"]).stdin(next).run().expect(
         1,
         "",
-        "vault: staging: the values of A will be replaced or removed: not done without an answer\n\
+        "vault: staging: A will be replaced: not done without an answer\n\
          hint: add `-y` to say yes\n",
     );
     sandbox.assert_unchanged_since(&before);
     sandbox.write("project/next.env", next);
     let before = sandbox.snapshot();
     let mut terminal = import(&sandbox, &["next.env"]).on_terminal();
-    terminal.expect("vault: staging: the values of A will be replaced or removed. Go on? [y/N] ");
+    terminal.expect("vault: staging: A will be replaced. Go on? [y/N] ");
     terminal.type_line("n");
     let (text, status) = terminal.expect_end();
     assert_eq!(status.code(), Some(1), "{text}");
@@ -216,9 +216,26 @@ fn replace_removes_what_the_file_has_not_and_a_dry_run_only_tells() {
     import(&sandbox, &["--replace", "-"]).stdin(next).run().expect(
         1,
         "",
-        "vault: staging: the values of A, B will be replaced or removed: not done without an answer\n\
+        "vault: staging: A will be replaced: not done without an answer\n\
          hint: add `-y` to say yes\n",
     );
+    import(&sandbox, &["--replace", "-"]).stdin("A=1\nC=3\n").run().expect(
+        1,
+        "",
+        "vault: staging: B will be removed: not done without an answer\n\
+         hint: add `-y` to say yes\n",
+    );
+    sandbox.assert_unchanged_since(&before);
+    // Each of the two has its own question, and one no stops both.
+    sandbox.write("project/next.env", next);
+    let before = sandbox.snapshot();
+    let mut terminal = import(&sandbox, &["--replace", "next.env"]).on_terminal();
+    terminal.expect("vault: staging: A will be replaced. Go on? [y/N] ");
+    terminal.type_line("y");
+    terminal.expect("vault: staging: B will be removed. Go on? [y/N] ");
+    terminal.type_line("n");
+    let (text, status) = terminal.expect_end();
+    assert_eq!(status.code(), Some(1), "{text}");
     sandbox.assert_unchanged_since(&before);
     import(&sandbox, &["-y", "--replace", "-"]).stdin(next).run().expect(
         0,
@@ -263,7 +280,7 @@ fn a_file_that_git_tracks_is_told_to_be_in_the_history() {
         "",
         "vault: staging: every value was there already\n\
          vault: the plaintext file `.env` is still there\n\
-         vault: git tracks `.env`: its values are in the history, so change them at their sources\n\
+         vault: git tracks `.env`, so its values may be in the history: change them at their sources\n\
          hint: `git rm --cached .env`, add it to .gitignore, and commit\n",
     );
 }
@@ -303,8 +320,8 @@ const HARD: [(&str, &str); 8] = [
 fn what_is_exported_comes_back_the_same_through_both_formats() {
     let sandbox = project();
     for (name, value) in HARD {
-        let set = sandbox.vault(["set", "-e", "staging", name]).stdin(value).run();
-        set.expect(0, "", "");
+        let pair = format!("{name}={value}");
+        sandbox.vault(["set", "-e", "staging", &pair]).run().expect(0, "", "");
     }
     let json = export(&sandbox, &["json"]).run().success();
     let parsed: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();

@@ -225,6 +225,37 @@ fn a_member_keeps_the_name_that_the_project_has_for_the_key() {
 }
 
 #[test]
+fn of_several_identities_the_one_that_is_a_member_makes_the_copy() {
+    let sandbox = project();
+    sandbox.vault(["set", "-e", "staging", "A=1"]).run().expect(0, "", "");
+    let stranger = sandbox.another_home("stranger");
+    let made = stranger.vault(["key", "new"]).run();
+    let strange = made.expect_like(0, "age1[..]\n", "...\n").out().trim_end().to_owned();
+    let [first, second] =
+        [&stranger, &sandbox].map(|person| person.home().join(".config/vault/identity"));
+    let with = |keys: &[&PathBuf], args: &[&str]| {
+        let keys = std::env::join_paths(keys).expect("paths without a colon");
+        sandbox.vault(args).env("VAULT_KEY_FILE", keys).run()
+    };
+    with(&[&first, &second], &["init", "-e", "qa", "--from", "staging"]).expect_like(
+        0,
+        "",
+        "vault: made envs/qa.toml with 1 value\n\
+         vault: you are the member tester (key [..])\n\
+         hint: `vault set -e qa NAME` stores a value; then commit the folder `envs`\n",
+    );
+    assert!(!sandbox.read("project/envs/qa.toml").contains(&strange));
+    let get = ["get", "-e", "qa", "A"];
+    with(&[&second], &get).expect(0, "1", "");
+    with(&[&first], &get).expect(
+        4,
+        "",
+        "vault: envs/qa.toml: this key opens nothing here\n\
+         hint: ask one of its members to grant you access: tester\n",
+    );
+}
+
+#[test]
 fn a_copy_has_the_values_and_their_times_under_another_id() {
     let sandbox = project();
     sandbox.vault(["set", "-e", "staging", "A=1", "B=two words"]).run().expect(0, "", "");
@@ -328,7 +359,7 @@ fn a_copy_needs_a_source_that_opens_and_a_name() {
         (
             &["-e", "x", "--with-members"],
             2,
-            "vault: the following required arguments were not provided: --from <ENV>\nhint: `vault help` shows what there is\n",
+            "vault: the following required arguments were not provided: --from <ENV>\nhint: `vault help init` shows what it takes\n",
         ),
     ] {
         sandbox.vault(["init"]).args(args).run().expect(code, "", error);

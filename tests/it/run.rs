@@ -210,12 +210,7 @@ fn a_wrong_command_line_is_125_and_nothing_starts() {
 fn without_a_key_nothing_starts() {
     let sandbox = project(&["A=1"]);
     std::fs::remove_dir_all(sandbox.path("home/.config/vault")).expect("the identity's folder");
-    refuses(
-        &sandbox,
-        &RUN,
-        "vault: no private key: neither VAULT_KEY, VAULT_KEY_FILE nor an identity in the configuration folder\n\
-         hint: make one with `vault key new`, or name one by `VAULT_KEY_FILE`\n",
-    );
+    refuses(&sandbox, &RUN, crate::vaults::NO_KEY);
     let bob = sandbox.another_home("bob");
     let made = bob.vault(["key", "new"]).run();
     made.expect_that(0, "a key that is no member's", |output| output.out().starts_with("age1"));

@@ -375,9 +375,8 @@ fn what_is_required_is_checked_before_anything_starts() {
                 vault: staging: NUMBER is not an integer\n\
                 vault: staging: SHORT is shorter than 32 bytes\n\
                 vault: staging: WHERE is not one of us, asia\n";
-    let hint =
-        "hint: `[required]` in vault.toml asks for it; set it with `vault set -e staging ABSENT`\n";
-    run().run().expect(125, "", &format!("{told}{hint}"));
+    let hint = "hint: `[required]` in vault.toml asks for it; set it with `vault set -e staging";
+    run().run().expect(125, "", &format!("{told}{hint} NAME`\n"));
     // The platform's own variable is judged where it is there; so is what may be missing.
     let both = run().env("PORT", "eighty").env("MAYBE", "no url").run();
     both.expect_that(125, "both are named", |output| {
@@ -391,6 +390,10 @@ fn what_is_required_is_checked_before_anything_starts() {
         .arg(format!("SHORT={}", "x".repeat(32)))
         .run()
         .expect(0, "", "");
+    // The hint names a variable where it is the only one.
+    let told = "vault: staging: ABSENT is missing\n";
+    run().run().expect(125, "", &format!("{told}{hint} ABSENT`\n"));
+    assert!(!sandbox.path("project/marker").exists(), "the command began");
     // The surrounding environment may give what the vault lacks; `--only` narrows what was judged whole.
     let run =
         sandbox.vault(["run", "-e", "staging", "--only", "WHERE", "sh", "-c", "echo $WHERE $PORT"]);
@@ -411,7 +414,8 @@ fn every_kind_of_requirement_is_met_by_what_it_says() {
         let sandbox = project(&[]);
         sandbox.write("project/vault.toml", format!("[required]\nV = \"{kind}\"\n"));
         for (value, status) in [(good, 0), (bad, 125)] {
-            sandbox.vault(["set", "-e", "staging", "V"]).stdin(value).run().expect(0, "", "");
+            let pair = format!("V={value}");
+            sandbox.vault(["set", "-e", "staging", &pair]).run().expect(0, "", "");
             let run = sandbox.vault(RUN).arg("true").run();
             let silent = |value: &str| value.is_empty() || !value.contains(' ');
             run.expect_that(status, "a message without the value", |output| {

@@ -109,10 +109,33 @@ fn an_interrupted_question_stores_nothing_and_leaves_the_terminal_as_it_was() {
 #[test]
 fn the_standard_input_is_stored_to_the_byte() {
     let sandbox = project();
-    for value in [&b"plain"[..], b"line\n", b"\n\n", b"", b"\xff\xfe no text", b"a\r\nb\r\n"] {
+    for value in [&b"plain"[..], b"line\n", b"\n\n", b"\xff\xfe no text", b"a\r\nb\r\n"] {
         set(&sandbox, &["BYTES"]).stdin(value).run().expect(0, "", "");
         assert_eq!(get(&sandbox, "BYTES"), value);
     }
+}
+
+#[test]
+fn an_empty_standard_input_is_refused_and_the_old_value_stays() {
+    let sandbox = project();
+    set(&sandbox, &["OLD=value"]).run().expect(0, "", "");
+    let before = sandbox.snapshot();
+    for name in ["OLD", "NEW"] {
+        let told = format!(
+            "vault: {name}: there is nothing on the standard input\n\
+             hint: `vault set {name}=` stores an empty value\n"
+        );
+        set(&sandbox, &[name]).stdin("").run().expect(1, "", &told);
+        set(&sandbox, &["--trim", name]).stdin("").run().expect(1, "", &told);
+    }
+    sandbox.assert_unchanged_since(&before);
+    assert_eq!(get(&sandbox, "OLD"), b"value");
+    // What the hint says, and an empty file that is named, are no mistakes.
+    set(&sandbox, &["OLD="]).run().expect(0, "", "");
+    assert_eq!(get(&sandbox, "OLD"), b"");
+    sandbox.write("project/nothing", "");
+    set(&sandbox, &["NEW", "--file", "nothing"]).run().expect(0, "", "");
+    assert_eq!(get(&sandbox, "NEW"), b"");
 }
 
 #[test]
@@ -360,8 +383,10 @@ fn unset_asks_on_a_terminal_and_anything_but_yes_is_no() {
         assert!(text.ends_with("vault: nothing was changed\n"), "{text}");
     }
     sandbox.assert_unchanged_since(&before);
-    unset_with_answer(&sandbox, &["A"], "y", 0);
-    unset_with_answer(&sandbox, &["B"], "YES", 0);
+    for (name, yes) in [("A", "y"), ("B", "YES")] {
+        let text = unset_with_answer(&sandbox, &[name], yes, 0);
+        assert!(text.ends_with(&format!("vault: staging: {name} removed\n")), "{text}");
+    }
     on_staging(&sandbox, "export", &["json"]).run().expect(0, "{\"C\": \"3\"}\n", "");
 }
 

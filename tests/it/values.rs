@@ -271,8 +271,11 @@ fn trim_takes_one_line_end_and_nothing_else() {
     ];
     for (given, kept) in cases {
         let trim = ["set", "--trim", "-e", "staging", "NAME"];
-        alice.vault(trim).stdin(given).run().expect(0, "", "");
-        assert_eq!(get(&alice, "staging", "NAME"), kept.as_bytes(), "{given:?} by stdin");
+        // Nothing on stdin is refused, which another test shows.
+        if !given.is_empty() {
+            alice.vault(trim).stdin(given).run().expect(0, "", "");
+            assert_eq!(get(&alice, "staging", "NAME"), kept.as_bytes(), "{given:?} by stdin");
+        }
         alice.write("value", given);
         let file = alice.path("value");
         alice.vault(trim).arg("--file").arg(file).run().expect(0, "", "");

@@ -59,7 +59,14 @@ pub(crate) fn fill(person: &Sandbox, environment: &str) {
 
 #[track_caller]
 pub(crate) fn set(person: &Sandbox, environment: &str, name: &str, value: impl AsRef<[u8]>) {
-    person.vault(["set", "-e", environment, name]).stdin(value).run().expect(0, "", "");
+    let set = person.vault(["set", "-e", environment]);
+    // Nothing on stdin is refused as a mistake.
+    let set = if value.as_ref().is_empty() {
+        set.arg(format!("{name}="))
+    } else {
+        set.arg(name).stdin(value)
+    };
+    set.run().expect(0, "", "");
 }
 
 /// `vault get`, which has to succeed.
@@ -183,6 +190,23 @@ pub(crate) fn decode(base64: &str) -> Vec<u8> {
 pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     BASE64.encode(bytes)
 }
+
+/// The hint to every damage that has none of its own.
+pub(crate) const DAMAGED: &str =
+    "hint: look at the file's last changes in git, and take an earlier version back\n";
+
+/// The end of every message about a line that git left in a conflict.
+pub(crate) const CONFLICT: &str = "a git conflict marker: two versions of the file stand here\n\
+     hint: take one side whole by `git checkout --ours` or `--theirs`, then make the other side's \
+     change again\n";
+
+/// The hint that ends the refusal to lose something.
+pub(crate) const LOSSES: &str = "hint: add `-y` to drop them\n";
+
+/// What is said where no source has a key.
+pub(crate) const NO_KEY: &str = "vault: no private key: no VAULT_KEY, VAULT_KEY_FILE, \
+     VAULT_KEY_COMMAND or credential, and no identity file\n\
+     hint: name your key by `VAULT_KEY_FILE`; who has none yet makes one with `vault key new`\n";
 
 /// The hint to every vouch that does not fit.
 pub(crate) const NOT_VOUCHED: &str = "was added or altered by somebody without a key, or the list \

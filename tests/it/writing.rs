@@ -13,8 +13,8 @@ use crate::support::barrier::until;
 use crate::support::needs::{needs, needs_other_user};
 use crate::support::sandbox::Sandbox;
 use crate::vaults::{
-    ALPHA, BETA, STAGING, export, field, get, identity, init, set, table, vault, vault_with,
-    with_block,
+    ALPHA, BETA, CONFLICT, LOSSES, STAGING, export, field, get, identity, init, set, table, vault,
+    vault_with, with_block,
 };
 
 /// What is in the folder of the environments.
@@ -108,11 +108,7 @@ fn branches_that_add_at_one_place_conflict_and_vault_refuses_the_markers() {
     assert!(!merged(&alice, &[&["set", "M=one"]], &[&["set", "N=two"]]));
     let text = alice.read(STAGING);
     let line = text.lines().position(|line| line.starts_with("<<<<<<<")).unwrap() + 1;
-    let told = format!(
-        "vault: envs/staging.toml:{line}: a git conflict marker: two versions of the file stand \
-         here\nhint: choose one side whole: `git checkout --ours` or `--theirs` with the file's \
-         name\n"
-    );
+    let told = format!("vault: envs/staging.toml:{line}: {CONFLICT}");
     let before = alice.snapshot();
     for words in [&["get", "A"][..], &["set", "A=x"], &["unset", "-y", "A"], &["list"]] {
         alice.vault(words).args(["-e", "staging"]).run().expect(5, "", &told);
@@ -398,10 +394,6 @@ fn a_full_disk_is_told_and_leaves_the_old_file() {
     let told = "vault: cannot write `envs/staging.toml`: no space left on device\n";
     run.expect(0, "status 1\nstaging.toml\n2", told);
 }
-
-/// The hint that ends the refusal to lose something.
-const LOSSES: &str =
-    "hint: add `-y` to drop them; a comment belongs above its variable in `vault edit`\n";
 
 #[test]
 fn comments_that_are_not_ours_stop_a_write_and_yes_drops_them() {
