@@ -1,6 +1,7 @@
 //! What comes from outside: the process's environment, read once. No other place looks at it.
 #![expect(clippy::disallowed_methods, reason = "the one reader of the process's environment")]
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -27,9 +28,10 @@ impl Outside {
         Some(found.1.as_os_str()).filter(|value| !value.is_empty())
     }
 
-    /// A variable as text; one that isn't UTF-8 counts as unset.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.get(name)?.to_str()
+    /// A variable as text. What isn't UTF-8 in it is replaced, so that no key or name fits it: it doesn't
+    /// count as unset, which would let another setting hold.
+    pub(crate) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.get(name).map(OsStr::to_string_lossy)
     }
 
     /// A variable as a list of paths, separated as in PATH; empty ones are left out.

@@ -37,7 +37,7 @@ const HINT: Style = AnsiColor::Cyan.on_default();
 impl Ui {
     /// Decides once about colour.
     pub(crate) fn new(color: ColorChoice, verbose: bool, json: bool, outside: &Outside) -> Self {
-        let dumb = outside.text("TERM") == Some("dumb");
+        let dumb = outside.text("TERM").as_deref() == Some("dumb");
         let forced = outside.text("CLICOLOR_FORCE").is_some_and(|value| value != "0");
         let color = match color {
             ColorChoice::Always => true,

@@ -51,7 +51,7 @@ struct Item {
 }
 
 /// What an import would do, by name.
-#[derive(Default)]
+#[derive(Default, PartialEq, Eq)]
 struct Plan {
     added: Vec<VarName>,
     changed: Vec<VarName>,
@@ -76,8 +76,15 @@ pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
         }
     }
     let now = now();
-    project.change(&environment, context.globals.yes, |vault| {
+    context.change(&project, &environment, |vault| {
         let opened = vault.open(&key)?;
+        // What was confirmed is what is done, and nothing that came in between.
+        if self::plan(args, vault, &key, &items)? != plan {
+            return Err(Error::failed(format!(
+                "{environment} was changed by somebody else meanwhile"
+            ))
+            .hint("run the same command again"));
+        }
         for item in &items {
             vault.set(&opened, &item.name, &item.value, item.note.as_deref(), now)?;
         }

@@ -182,25 +182,24 @@ fn me(
     Ok(Me { name, identity, key })
 }
 
-/// Who this identity is in the project already. A damaged file tells nothing, and is no reason not to
-/// make another environment.
+/// Who this identity is in the project already, by a file that it opens and whose members are vouched for.
+/// A damaged file tells nothing, and is no reason not to make another environment.
 fn as_member(project: &Project, existing: &[EnvName], identity: &Identity) -> Option<Me> {
-    let key = identity.public_key()?;
-    let vaults = existing.iter().filter_map(|environment| project.read(environment).ok());
-    let (name, _) =
-        vaults.flat_map(|vault| vault.file.members).find(|(_, member)| member.key == key)?;
-    Some(Me { name, identity: identity.clone(), key })
+    let key = Key::Identities(vec![identity.clone()]);
+    let opened = |name: &EnvName| project.read(name).ok()?.open(&key).ok();
+    let name = existing.iter().find_map(opened)?.me().clone();
+    Some(Me { name, identity: identity.clone(), key: identity.public_key()? })
 }
 
 /// A member name from git's user.email, else from the login name. `root` says nothing of who it is.
 fn suggested(context: &Context) -> Result<MemberName> {
     let words = ["config", "user.email"].map(OsStr::new);
     let mail = git(&words, &context.surroundings());
-    let login = context.outside.text("USER").filter(|login| *login != "root");
+    let login = context.outside.text("USER").filter(|login| login != "root");
     let name = mail
         .as_deref()
         .and_then(MemberName::suggested_by)
-        .or_else(|| login.and_then(MemberName::suggested_by));
+        .or_else(|| login.as_deref().and_then(MemberName::suggested_by));
     if let Some(name) = name {
         return Ok(name);
     }

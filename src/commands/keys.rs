@@ -23,6 +23,12 @@ const CREDENTIAL: &str = "vault-key";
 impl Context {
     /// What opens a vault: the passphrase of `--recovery`, or the user's private keys.
     pub(crate) fn key(&self) -> Result<Key> {
+        if self.outside.get("VAULT_PIN").is_some() {
+            return Err(Error::failed(
+                "VAULT_PIN is set, and this version can't hold an environment to it",
+            )
+            .hint("unset VAULT_PIN to go on without that protection"));
+        }
         if self.globals.recovery {
             return self.passphrase("recovery passphrase").map(Key::Recovery);
         }
@@ -61,7 +67,7 @@ impl Context {
             return Ok(Some(all));
         }
         if let Some(command) = self.outside.text("VAULT_KEY_COMMAND") {
-            let words = shell_words::split(command)
+            let words = shell_words::split(&command)
                 .map_err(|_| Error::usage("VAULT_KEY_COMMAND has a quote that is never closed"))?;
             let text = capture(&words, &self.surroundings())?;
             return self.parse("VAULT_KEY_COMMAND", &text).map(Some);
@@ -113,7 +119,7 @@ impl Context {
     }
 
     fn named_file(&self, source: &str, path: &std::path::Path) -> Result<Vec<Identity>> {
-        let file = identity::read_named(path, "key file")?;
+        let file = identity::read_named(path, identity::KEY_FILE)?;
         if file.others_can_write && self.ui.err_is_terminal() {
             self.ui.warn(&format!("other users can change the key file `{}`", shown_path(path)));
         }

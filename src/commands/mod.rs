@@ -67,10 +67,12 @@ impl Context {
             .clone()
             .or_else(|| self.outside.get("VAULT_DIR").map(PathBuf::from));
         let Some(folder) = named else {
-            return Ok(Project::discover_from(
-                &self.outside.folder,
-                self.outside.home().as_deref(),
-            ));
+            let found =
+                Project::discover_from(&self.outside.folder, self.outside.home().as_deref());
+            if let Some(project) = &found {
+                project.check_owner()?;
+            }
+            return Ok(found);
         };
         if !folder.is_dir() {
             return Err(Error::not_found(format!(
@@ -91,8 +93,8 @@ impl Context {
         project: &Project,
         settings: &Settings,
     ) -> Result<Vec<EnvName>> {
-        let named =
-            self.globals.env.last().map(String::as_str).or_else(|| self.outside.text("VAULT_ENV"));
+        let vault_env = self.outside.text("VAULT_ENV");
+        let named = self.globals.env.last().map(String::as_str).or(vault_env.as_deref());
         let Some(list) = named else {
             return settings
                 .default
@@ -122,6 +124,21 @@ impl Context {
             opened.fingerprint()
         ));
         Ok((vault, opened))
+    }
+
+    /// Changes an environment. With `-y`, what other programs wrote into the file is lost, and named.
+    pub(crate) fn change<T>(
+        &self,
+        project: &Project,
+        environment: &EnvName,
+        change: impl FnOnce(&mut Vault) -> Result<T>,
+    ) -> Result<T> {
+        if self.globals.yes {
+            for loss in project.read(environment)?.losses() {
+                self.ui.warn(&format!("{loss} is dropped"));
+            }
+        }
+        project.change(environment, self.globals.yes, change)
     }
 
     /// Where helper programs run: where we do.

@@ -67,7 +67,7 @@ pub(crate) fn run(args: &SetArgs, context: &Context) -> Result<()> {
         return Ok(());
     }
     let now = now();
-    let outcomes = project.change(&environment, context.globals.yes, |vault| {
+    let outcomes = context.change(&project, &environment, |vault| {
         let opened = vault.open(&key)?;
         let mut outcomes = Vec::new();
         for (name, value) in &pairs {

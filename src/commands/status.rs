@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Context, day};
 use crate::cli::ui::count;
 use crate::crypto::keys::{Identity, PublicKey};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::format::{Fingerprint, FormerName, VaultFile};
 use crate::vars::hex;
 use crate::vars::name::{MemberName, VarName};
@@ -24,8 +24,8 @@ struct Environment {
     vault: Vault,
     /// My name in it and the data key's fingerprint, if my key opens it.
     mine: Option<(MemberName, Fingerprint)>,
-    /// Why the key did not open it, where that is worth saying.
-    problem: Option<String>,
+    /// What is wrong with it, found with the key.
+    problem: Option<Error>,
 }
 
 /// Runs it.
@@ -52,17 +52,20 @@ pub(crate) fn run(_: &StatusArgs, context: &Context) -> Result<()> {
     let text =
         if context.ui.json { as_json(&keys, &environments) } else { as_text(&keys, &environments) };
     context.ui.out(text.as_bytes())?;
-    damaged
+    let problem = environments.into_iter().find_map(|environment| environment.problem);
+    problem.map_or(damaged, Err)
 }
 
 fn look(vault: Vault, identities: &[Identity]) -> Environment {
     match vault.open(&Key::Identities(identities.to_vec())) {
         Ok(opened) => {
             let mine = Some((opened.me().clone(), opened.fingerprint()));
-            Environment { vault, mine, problem: None }
+            // The times that say who knows what are only proved with the values.
+            let problem = vault.check_values(&opened).err();
+            Environment { vault, mine, problem }
         }
         Err(error) => {
-            let problem = (error.kind() != Kind::NoAccess).then(|| error.to_string());
+            let problem = (error.kind() != Kind::NoAccess).then_some(error);
             Environment { vault, mine: None, problem }
         }
     }
@@ -88,8 +91,8 @@ fn as_text(keys: &[PublicKey], environments: &[Environment]) -> String {
 fn describe(environment: &Environment) -> Vec<String> {
     let file = &environment.vault.file;
     let access = match (&environment.mine, &environment.problem) {
-        (Some((me, _)), _) => format!("you are {me}"),
-        (None, Some(problem)) => problem.clone(),
+        (_, Some(problem)) => problem.to_string(),
+        (Some((me, _)), None) => format!("you are {me}"),
         (None, None) => "no access, so nothing here is verified".to_owned(),
     };
     let mut lines = vec![format!("{}: {access}", file.environment)];
@@ -148,8 +151,8 @@ fn as_json(keys: &[PublicKey], environments: &[Environment]) -> String {
             json!({
                 "name": file.environment.as_str(),
                 "me": environment.mine.as_ref().map(|(me, _)| me.as_str()),
-                "verified": environment.mine.is_some(),
-                "problem": environment.problem,
+                "verified": environment.mine.is_some() && environment.problem.is_none(),
+                "problem": environment.problem.as_ref().map(ToString::to_string),
                 "fingerprint": environment.mine.as_ref().map(|(_, fingerprint)| fingerprint.to_string()),
                 "made": file.made,
                 "values": file.secrets.len(),

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &UnsetArgs, context: &Context) -> Result<()> {
     vault.open(&key)?;
     let told: Vec<&str> = names.iter().map(VarName::as_str).collect();
     context.confirm(&format!("{environment}: {} will be removed", told.join(", ")))?;
-    project.change(&environment, context.globals.yes, |vault| {
+    context.change(&project, &environment, |vault| {
         vault.open(&key)?;
         for name in &names {
             vault.file.secrets.remove(name).ok_or_else(|| unknown_variable(vault, name))?;

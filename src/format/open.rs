@@ -15,6 +15,10 @@ use crate::vars::name::{EnvName, MemberName, VarName};
 
 /// How many passphrase-protected blocks are tried: each costs about a second.
 const LOCKED_TRIED: usize = 4;
+/// How many blocks of one's own key are tried: a genuine file has one.
+const OWN_TRIED: usize = 4;
+/// How many blocks of a plugin are tried whose public key isn't known.
+const PLUGIN_TRIED: usize = 16;
 
 /// The right to read and write one file: its data key, after every vouch was found good.
 pub(crate) struct Opened {
@@ -186,10 +190,12 @@ impl VaultFile {
     ) -> impl Iterator<Item = (&'a MemberName, &'a Member)> {
         let public = identity.public_key();
         let plugin = identity.plugin().map(str::to_owned);
-        self.members.iter().filter(move |(_, member)| match &public {
+        let tried = if public.is_some() { OWN_TRIED } else { PLUGIN_TRIED };
+        let blocks = self.members.iter().filter(move |(_, member)| match &public {
             Some(public) => member.key == *public,
             None => plugin.is_some() && member.key.plugin() == plugin.as_deref(),
-        })
+        });
+        blocks.take(tried)
     }
 
     fn verified(&self, data_key: &DataKey, me: &MemberName) -> Result<Opened, Fault> {

@@ -122,7 +122,7 @@ impl Record {
         }
         let altered = || {
             fault("the value was altered, or belongs to another name or environment").hint(
-                "take the value's block back from git, or `vault unset` the name and set it again",
+                "take the value's block back from git; where that is gone, `vault unset` the name and set a new value",
             )
         };
         let nonce = array(&self.bytes, HEAD_LEN - NONCE_LEN).ok_or_else(altered)?;

@@ -16,9 +16,9 @@ use self::windows as system;
 
 pub(crate) use self::system::{
     FolderHandle, Owner, environment_limit, executable, find_in_default_path, forget_variable,
-    group_and_others, harden, lock_folder, open_for_reading, os_string, owner, reap_children,
-    replace_process, set_mode_like, shell_status, sync_folder, terminal_is_there, tighten,
-    with_quiet_terminal,
+    group_and_others, harden, lock_folder, make_private_folders, open_for_reading, os_string,
+    owner, reap_children, replace_process, set_mode_like, shell_status, sync_folder,
+    terminal_is_there, tighten, with_quiet_terminal,
 };
 
 /// How a command ended that could not replace this process, where a system has no exec.

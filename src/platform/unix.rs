@@ -84,6 +84,12 @@ pub(crate) fn tighten(path: &Path) -> io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
+/// Makes a folder and those above it that are missing, each open to this user alone.
+pub(crate) fn make_private_folders(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 /// Gives a new file the mode of the one it replaces, or the usual one (`0666` less the umask).
 pub(crate) fn set_mode_like(file: &File, old: Option<&Metadata>) -> io::Result<()> {
     match old {
@@ -105,11 +111,19 @@ pub(crate) type FolderHandle = OwnedFd;
 /// Locks a folder against other writers, waiting for them, until the descriptor is dropped.
 ///
 /// The folder and not the file: a file is replaced by rename, and a lock on the old one locks nothing.
+///
+/// Whoever may read the folder may lock it, so the wait has an end.
 pub(crate) fn lock_folder(folder: &Path) -> io::Result<OwnedFd> {
+    const PATIENCE: Duration = Duration::from_secs(20);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = rustix::fs::open(folder, flags, Mode::empty())?;
+    let until = Instant::now() + PATIENCE;
     loop {
-        match rustix::fs::flock(&folder, FlockOperation::LockExclusive) {
+        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(io::ErrorKind::ResourceBusy.into()),
             Err(rustix::io::Errno::INTR) => {}
             result => return result.map(|()| folder).map_err(io::Error::from),
         }

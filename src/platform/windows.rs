@@ -56,6 +56,11 @@ pub(crate) fn tighten(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a folder and those above it that are missing.
+pub(crate) fn make_private_folders(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
 /// There are no permission bits.
 pub(crate) fn set_mode_like(_: &File, _: Option<&Metadata>) -> io::Result<()> {
     Ok(())

@@ -29,7 +29,8 @@ pub(crate) fn capture(words: &[String], around: &Surroundings<'_>) -> Result<Sec
     let (program, arguments) = words
         .split_first()
         .ok_or_else(|| Error::failed("the command that should give a key is empty"))?;
-    let told = shown(program);
+    // Not shown where somebody gave the key itself in the place of the command.
+    let told = if program.contains("AGE-") { "the command".to_owned() } else { shown(program) };
     let output = command(program, arguments, around)
         .stderr(Stdio::inherit())
         .output()
@@ -47,7 +48,16 @@ pub(crate) fn capture(words: &[String], around: &Surroundings<'_>) -> Result<Sec
 
 /// What git says, without the line end. None where it says nothing, fails, or isn't there.
 pub(crate) fn git(arguments: &[&OsStr], around: &Surroundings<'_>) -> Option<String> {
-    let output = command("git", arguments, around).stderr(Stdio::null()).output().ok()?;
+    // git starts helpers that the repository around us may choose; they get no key.
+    let ours = |name: &OsStr| {
+        let name = name.to_string_lossy();
+        name.starts_with("VAULT_KEY") || name.starts_with("VAULT_PASSPHRASE")
+    };
+    let environment: Vec<_> =
+        around.environment.iter().filter(|(name, _)| !ours(name)).cloned().collect();
+    let around = &Surroundings { folder: around.folder, environment: &environment };
+    let arguments = [&["-c", "core.fsmonitor=false"].map(OsStr::new)[..], arguments].concat();
+    let output = command("git", &arguments, around).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
     let text = text.trim_end_matches(['\r', '\n']);
     (!text.is_empty()).then(|| text.to_owned())

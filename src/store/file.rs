@@ -16,7 +16,13 @@ use crate::platform::{self, Owner};
 ///
 /// The link leads outside, or to nothing; a path that does not exist and is no link is given back as is.
 pub(crate) fn resolve(path: &Path, root: &Path) -> Result<PathBuf> {
-    let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(path.to_owned()) };
+    let Ok(metadata) = std::fs::symlink_metadata(path) else {
+        // There is nothing yet; where it would be made must lie inside.
+        if let Some(folder) = path.parent().filter(|folder| folder.exists()) {
+            resolve(folder, root)?;
+        }
+        return Ok(path.to_owned());
+    };
     let link = metadata.is_symlink();
     let broken = |error| Error::io("follow the link", path, &error);
     let target = if link { path.canonicalize().map_err(broken)? } else { path.to_owned() };
@@ -42,13 +48,23 @@ pub(crate) fn read(path: &Path, root: &Path, limit: usize) -> Result<Option<Vec<
     let path = &resolve(path, root)?;
     match read_regular(path, limit) {
         Ok(None) => {
-            Err(Error::integrity(format!("`{}` is over {} MiB", shown_path(path), limit >> 20)))
+            Err(Error::integrity(format!("`{}` is over {}", shown_path(path), size(limit))))
         }
         Ok(Some((bytes, _))) => Ok(Some(bytes)),
         Err(ReadError::Missing) => Ok(None),
         Err(ReadError::NotRegular) => Err(not_regular(path)),
         Err(ReadError::Io(error)) => Err(Error::io("read", path, &error)),
     }
+}
+
+fn size(bytes: usize) -> String {
+    if bytes >= 1 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes >> 10) }
+}
+
+/// Whether the file is there and belongs to somebody else than this user and root.
+pub(crate) fn belongs_to_another(path: &Path) -> bool {
+    std::fs::symlink_metadata(path)
+        .is_ok_and(|metadata| platform::owner(&metadata) == Owner::Another)
 }
 
 pub(super) enum ReadError {
@@ -117,8 +133,7 @@ impl FolderLock {
         };
         self.sweep(name);
         let mut file = tempfile::Builder::new()
-            .prefix(&format!(".{name}.tmp-{}", std::process::id()))
-            .rand_bytes(0)
+            .prefix(&format!(".{name}.tmp-{}.", std::process::id()))
             .tempfile_in(&self.folder)
             .map_err(|error| failed("write beside", &error))?;
         file.write_all(bytes).map_err(|error| failed("write", &error))?;

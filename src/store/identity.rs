@@ -22,11 +22,21 @@ pub(crate) struct KeyFile {
     pub(crate) others_can_write: bool,
 }
 
+/// What [`read_named`] calls a key file. The path of any other file is not shown.
+pub(crate) const KEY_FILE: &str = "key file";
+
 /// Reads a key file that the user named.
 ///
 /// `what` it is for the user: "key file", "passphrase file".
 pub(crate) fn read_named(path: &Path, what: &str) -> Result<KeyFile> {
-    let missing = || Error::no_access(format!("the {what} `{}` does not exist", shown_path(path)));
+    // Not shown where somebody gave the secret itself in the place of its path.
+    let secret = what != KEY_FILE || path.to_string_lossy().contains("AGE-");
+    let told = if secret { String::new() } else { format!(" `{}`", shown_path(path)) };
+    let missing = || Error::no_access(format!("the {what}{told} does not exist"));
+    // A shell's `<(…)` is a FIFO, which can be opened only once.
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        return named_pipe(path);
+    }
     read(path)?.ok_or_else(missing)
 }
 
@@ -113,7 +123,7 @@ fn named_pipe(path: &Path) -> Result<KeyFile> {
 pub(crate) fn write_new(path: &Path, text: &Secret) -> Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     if !folder.exists() {
-        std::fs::create_dir_all(folder)
+        platform::make_private_folders(folder)
             .map_err(|error| Error::io("make the folder", folder, &error))?;
         platform::tighten(folder).map_err(|error| Error::io("set the mode of", folder, &error))?;
     }

@@ -130,7 +130,7 @@ impl VarName {
     pub fn is_ours(&self) -> bool {
         let name = self.as_str();
         ["VAULT_KEY", "VAULT_PASSPHRASE"].iter().any(|prefix| name.starts_with(prefix))
-            || ["VAULT_DIR", "VAULT_ENV", "VAULT_PIN"].contains(&name)
+            || ["VAULT_DIR", "VAULT_ENV", "VAULT_PIN", "VAULT_COMPLETE"].contains(&name)
     }
 
     /// Whether this name changes how programs load or find code, so that whoever may set it runs code in

@@ -16,11 +16,11 @@ pub(crate) use self::project::join;
 pub(crate) use self::requirements::missing;
 
 use crate::crypto::keys::Identity;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, shown_path};
 use crate::format::{Content, Opened, Record, RecordKind, VaultFile};
 use crate::secret::Secret;
 use crate::vars::Vars;
-use crate::vars::name::{EnvName, MemberName, VarName};
+use crate::vars::name::{EnvName, MemberName, VarName, shown};
 
 /// One environment, as its file says.
 pub(crate) struct Vault {
@@ -91,6 +91,22 @@ impl Vault {
         })
     }
 
+    /// What other programs or people wrote into the file and a write would lose.
+    pub(crate) fn losses(&self) -> Vec<String> {
+        let path = shown_path(&self.path);
+        let comments = self.file.comments.iter().map(|line| format!("{path}:{line}: a comment"));
+        let odd = self.file.odd_requests.iter();
+        let odd =
+            odd.map(|name| format!("{path}: `requests.{}`, which is no request,", shown(name)));
+        comments.chain(odd).collect()
+    }
+
+    /// Decrypts every value, to know that each is what was stored.
+    pub(crate) fn check_values(&self, opened: &Opened) -> Result<()> {
+        let mut records = self.file.secrets.iter();
+        records.try_for_each(|(name, record)| self.content(opened, name, record).map(drop))
+    }
+
     /// The members' names in one line, at most ten of them.
     pub(crate) fn member_names(&self) -> String {
         few(self.file.members.keys())
@@ -118,7 +134,7 @@ impl Vault {
         if let Some((name, record)) = self.file.secrets.iter().find(|(_, record)| file(record)) {
             let message = format!(
                 "{}:{}: {name} is a file secret, which this version can't hand to a program",
-                crate::error::shown_path(&self.path),
+                shown_path(&self.path),
                 record.line()
             );
             return Err(Error::integrity(message)

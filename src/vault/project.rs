@@ -16,7 +16,7 @@ const ENVS_FOLDER: &str = "envs";
 /// The project's settings.
 const SETTINGS_FILE: &str = "vault.toml";
 /// `vault.toml` is written by hand.
-const SETTINGS_LIMIT: usize = 1 << 20;
+const SETTINGS_LIMIT: usize = 64 << 10;
 
 /// A folder that has a `vault.toml`, or an `envs` folder with environments.
 #[derive(Debug, Clone)]
@@ -50,6 +50,23 @@ impl Project {
             near.push("..");
         }
         None
+    }
+
+    /// Refuses a project that another user laid in our way: its `vault.toml` and its environments decide
+    /// what our commands see. Only for one that was found; a folder that was named is meant.
+    pub(crate) fn check_owner(&self) -> Result<()> {
+        let places =
+            [self.near.join("."), self.near.join(ENVS_FOLDER), self.near.join(SETTINGS_FILE)];
+        for place in &places {
+            if file::belongs_to_another(place) {
+                let told = shown_path(place);
+                return Err(Error::no_access(format!(
+                    "`{told}` belongs to another user, who could choose what your commands see"
+                ))
+                .hint("if you trust that user, name the project's folder by `-d`"));
+            }
+        }
+        Ok(())
     }
 
     /// The project in exactly this folder, whether or not it has anything yet.
@@ -208,23 +225,12 @@ impl Project {
 }
 
 fn refuse_losses(vault: &Vault) -> Result<()> {
-    let path = shown_path(&vault.path);
-    let mut losses: Vec<String> = vault
-        .file
-        .comments
-        .iter()
-        .map(|line| format!("{path}:{line}: a comment that `vault` would not keep"))
-        .collect();
-    losses.extend(vault.file.odd_requests.iter().map(|name| {
-        format!(
-            "{path}: `requests.{}` is no request and would not be kept",
-            crate::vars::name::shown(name)
-        )
-    }));
+    let losses = vault.losses();
     if losses.is_empty() {
         return Ok(());
     }
-    Err(Error::several(crate::error::Kind::Failed, losses)
+    let messages = losses.iter().map(|loss| format!("{loss} would not be kept")).collect();
+    Err(Error::several(crate::error::Kind::Failed, messages)
         .about(vault.environment())
         .hint("add `-y` to drop them"))
 }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::settings::{Requirement, Settings, ValueKind};
-use crate::vars::name::{EnvName, VarName};
+use crate::vars::name::{EnvName, VarName, shown};
 
 /// What is wrong with one required variable. Never says anything of its value.
 pub(crate) struct Missing<'a> {
@@ -53,7 +53,7 @@ fn problem(requirement: &Requirement, value: Option<&[u8]>) -> Option<String> {
         ValueKind::Url => "a URL".to_owned(),
         ValueKind::Pem => "PEM text".to_owned(),
         ValueKind::Base64 => "base64".to_owned(),
-        ValueKind::Enum(words) => format!("one of {}", words.join(", ")),
+        ValueKind::Enum(words) => format!("one of {}", shown(&words.join(", "))),
     };
     (!looks_like(&requirement.kind, value)).then(|| format!("is not {wanted}"))
 }

@@ -133,10 +133,10 @@ impl Reader<'_> {
                 "optional" => found.optional |= self.flag(value)?,
                 "allow_empty" => found.allow_empty = self.flag(value)?,
                 "min" => {
-                    let number = value
-                        .get_ref()
-                        .as_integer()
-                        .and_then(|number| number.as_str().parse().ok());
+                    let number = value.get_ref().as_integer();
+                    let number = number.and_then(|number| {
+                        usize::from_str_radix(number.as_str(), number.radix()).ok()
+                    });
                     found.min = number.ok_or_else(|| {
                         self.error(value.span().start, "`min` is not a number of bytes")
                     })?;
