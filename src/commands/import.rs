@@ -43,6 +43,13 @@ enum ImportFormat {
     Json,
 }
 
+impl ImportArgs {
+    /// The file as it is called in messages.
+    fn told(&self) -> String {
+        if self.file == Path::new("-") { "stdin".to_owned() } else { shown_path(&self.file) }
+    }
+}
+
 /// One variable of the file.
 struct Item {
     name: VarName,
@@ -63,7 +70,7 @@ pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
     let project = context.project()?;
     let environment = context.environment(&project)?;
     let items = read(args)?;
-    check(&items, &project.settings()?, &shown_path(&args.file))?;
+    check(&items, &project.settings()?, &args.told())?;
     let key = context.key()?;
     let plan = plan(args, &project.read(&environment)?, &key, &items)?;
     if args.dry_run {
@@ -102,7 +109,7 @@ pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
 fn read(args: &ImportArgs) -> Result<Vec<Item>> {
     const LIMIT: u64 = 8 << 20;
     let standard_input = args.file == Path::new("-");
-    let told = if standard_input { "stdin".to_owned() } else { shown_path(&args.file) };
+    let told = args.told();
     let failed =
         |error: &std::io::Error| Error::failed(format!("cannot read `{told}`: {}", reason(error)));
     let mut text = Zeroizing::new(Vec::new());

@@ -67,14 +67,13 @@ pub(crate) fn run(args: &InitArgs, context: &Context) -> Result<()> {
         nothing_to_do(context, there, member.is_some());
         return Ok(());
     }
-    if member.is_none() && !existing.is_empty() {
-        context.ui.warn(&format!(
-            "your key is no member's in what is there already: {}",
-            join(&existing)
-        ));
-    }
     let source = args.from.as_deref().map(|name| source(context, &project, name)).transpose()?;
-    let me = me(args, context, identities, member)?;
+    if source.is_none() && identities.is_some() && member.is_none() && !existing.is_empty() {
+        context
+            .ui
+            .warn(&format!("your key opens nothing of what is there already: {}", join(&existing)));
+    }
+    let me = me(args, context, &project, &existing, identities)?;
     // Here the flag asks for a new recovery key, where elsewhere it opens one.
     let recovery = context.globals.recovery.then(|| Recovery::make(&me.name)).transpose()?;
     let maker = Maker { context, me: &me, source: source.as_ref(), recovery: recovery.as_ref() };
@@ -153,42 +152,57 @@ fn source(context: &Context, project: &Project, name: &str) -> Result<(Vault, Op
     Ok((vault, opened))
 }
 
+/// The first identity makes the environments, under the name that it has in the project already.
 fn me(
     args: &InitArgs,
     context: &Context,
+    project: &Project,
+    existing: &[EnvName],
     identities: Option<Vec<Identity>>,
-    member: Option<Me>,
 ) -> Result<Me> {
+    let with_key = |identity: Identity| Some((identity.public_key()?, identity));
+    let unknown = || {
+        Error::no_access("the public key of your plugin identity is not known")
+            .hint("write it above the identity as `# public key: age1…`")
+    };
+    let found = match identities {
+        Some(identities) => Some(identities.into_iter().find_map(with_key).ok_or_else(unknown)?),
+        None => None,
+    };
     // The name is settled before a key is made: a run that fails leaves nothing behind.
-    let name = match (&args.name, &member) {
+    let known_as = found.as_ref().and_then(|(_, identity)| as_member(project, existing, identity));
+    let name = match (&args.name, known_as) {
         (Some(text), _) => text.parse().map_err(|rule| {
             Error::usage(format!("`{}`: {rule}", crate::vars::name::shown(text)))
         })?,
-        (None, Some(member)) => member.name.clone(),
-        (None, None) => suggested(context)?,
+        (None, Some(name)) => name,
+        (None, None) => free_name(context, project, existing)?,
     };
-    if let Some(member) = member {
-        return Ok(Me { name, ..member });
-    }
-    let with_key = |identity: Identity| Some((identity.public_key()?, identity));
-    let (key, identity) = match identities {
-        Some(identities) => identities.into_iter().find_map(with_key).ok_or_else(|| {
-            Error::no_access("the public key of your plugin identity is not known")
-                .hint("write it above the identity as `# public key: age1…`")
-        })?,
-        None => with_key(key::make(context, false)?)
-            .ok_or_else(|| Error::failed("the new key has no public key"))?,
+    let (key, identity) = match found {
+        Some(found) => found,
+        None => with_key(key::make(context, false)?).ok_or_else(unknown)?,
     };
     Ok(Me { name, identity, key })
 }
 
+/// A suggested name that nobody with another key has in the project.
+fn free_name(context: &Context, project: &Project, existing: &[EnvName]) -> Result<MemberName> {
+    let name = suggested(context)?;
+    let mut vaults = existing.iter().filter_map(|environment| project.read(environment).ok());
+    if let Some(vault) = vaults.find(|vault| vault.file.members.contains_key(&name)) {
+        let message =
+            format!("{name} is a member of {} with another key than yours", vault.environment());
+        return Err(Error::failed(message).hint("choose another name with `--name`"));
+    }
+    Ok(name)
+}
+
 /// Who this identity is in the project already, by a file that it opens and whose members are vouched for.
 /// A damaged file tells nothing, and is no reason not to make another environment.
-fn as_member(project: &Project, existing: &[EnvName], identity: &Identity) -> Option<Me> {
+fn as_member(project: &Project, existing: &[EnvName], identity: &Identity) -> Option<MemberName> {
     let key = Key::Identities(vec![identity.clone()]);
     let opened = |name: &EnvName| project.read(name).ok()?.open(&key).ok();
-    let name = existing.iter().find_map(opened)?.me().clone();
-    Some(Me { name, identity: identity.clone(), key: identity.public_key()? })
+    existing.iter().find_map(opened).map(|opened| opened.me().clone())
 }
 
 /// A member name from git's user.email, else from the login name. `root` says nothing of who it is.

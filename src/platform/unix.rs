@@ -7,8 +7,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -117,17 +117,22 @@ pub(crate) fn lock_folder(folder: &Path) -> io::Result<OwnedFd> {
     const PATIENCE: Duration = Duration::from_secs(20);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = rustix::fs::open(folder, flags, Mode::empty())?;
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(io::ErrorKind::ResourceBusy.into()),
-            Err(rustix::io::Errno::INTR) => {}
-            result => return result.map(|()| folder).map_err(io::Error::from),
-        }
+    match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::WOULDBLOCK) => {}
+        result => return result.map(|()| folder).map_err(io::Error::from),
     }
+    let (done, waiting) = mpsc::channel();
+    // Not joined: where the wait ends without the lock, so does the program.
+    drop(std::thread::spawn(move || {
+        let locked = loop {
+            match rustix::fs::flock(&folder, FlockOperation::LockExclusive) {
+                Err(rustix::io::Errno::INTR) => {}
+                result => break result.map(|()| folder).map_err(io::Error::from),
+            }
+        };
+        drop(done.send(locked));
+    }));
+    waiting.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::ResourceBusy.into()))
 }
 
 /// Makes a rename in the folder last through a power cut.

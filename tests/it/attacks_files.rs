@@ -210,7 +210,7 @@ fn a_request_with_a_name_that_is_none_is_escaped_and_never_stops_a_read() {
         });
         let before = alice.snapshot();
         let refusal = format!(
-            "vault: envs/staging.toml: `requests.{told}` is no request and would not be kept\n\
+            "vault: envs/staging.toml: `requests.{told}`, which is no request, would not be kept\n\
              {LOSSES}"
         );
         alice.vault(["set", "-e", "staging", "ALPHA=other"]).run().expect(1, "", &refusal);

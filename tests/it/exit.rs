@@ -172,8 +172,10 @@ fn status_125_is_run_failing_before_the_command_begins_whatever_the_reason() {
     assert!(!sandbox.path("project/started").exists());
     // In a working directory that was deleted.
     let vault = env!("CARGO_BIN_EXE_vault");
-    let script = format!("mkdir gone && cd gone && rmdir ../gone && exec '{vault}' run -- true");
-    sandbox.sh(script).run().expect_like(125, "", "vault: there is no vault here[..]\n...");
+    let script = format!(
+        "mkdir gone && cd gone && rmdir ../gone && exec '{vault}' run -e staging -- touch x"
+    );
+    sandbox.sh(script).run().expect_like(125, "", "vault: [..]\n...");
 }
 
 #[test]

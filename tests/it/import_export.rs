@@ -250,14 +250,14 @@ fn one_name_that_may_not_be_stored_stops_the_whole_import() {
     let sandbox = project();
     let before = sandbox.snapshot();
     import(&sandbox, &["-"]).stdin("A=1\nVAULT_KEY=x\n").run().expect_like(
-        2,
+        5,
         "",
-        "vault: VAULT_KEY is [..]\n",
+        "vault: stdin: VAULT_KEY is [..]\nhint: leave these lines out[..]nothing was stored\n",
     );
     import(&sandbox, &["-"]).stdin("A=1\nPATH=/x\n").run().expect_like(
-        2,
+        5,
         "",
-        "vault: PATH changes how programs load[..]\nhint: [..]\n",
+        "vault: stdin: PATH changes how programs load[..]\nhint: [..]\n",
     );
     sandbox.assert_unchanged_since(&before);
 }

@@ -199,7 +199,7 @@ fn a_key_under_a_passphrase_opens_with_it_and_with_no_other() {
     vault(&["get", "-e", "staging", "A"], "absent").run().expect_like(
         4,
         "",
-        "vault: the passphrase file `$SANDBOX/absent` does not exist\n",
+        "vault: $SANDBOX/home/.config/vault/identity: the passphrase file does not exist\n",
     );
     if needs("setsid") {
         // Nobody to ask, so what would answer is named.

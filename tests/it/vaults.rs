@@ -197,8 +197,8 @@ pub(crate) const DAMAGED: &str =
 
 /// The end of every message about a line that git left in a conflict.
 pub(crate) const CONFLICT: &str = "a git conflict marker: two versions of the file stand here\n\
-     hint: take one side whole by `git checkout --ours` or `--theirs`, then make the other side's \
-     change again\n";
+     hint: delete the marker lines so that both blocks stay, or take one side by \
+     `git checkout --ours` or `--theirs`\n";
 
 /// The hint that ends the refusal to lose something.
 pub(crate) const LOSSES: &str = "hint: add `-y` to drop them\n";
@@ -219,5 +219,4 @@ pub(crate) const EARLIER_KEY: &str = "was written under another data key, as bef
 
 /// The end of every message about a value that its place does not fit.
 pub(crate) const ALTERED: &str = "the value was altered, or belongs to another name or \
-     environment\nhint: take the value's block back from git, or `vault unset` the name and set \
-     it again\n";
+     environment\nhint: take the value's block back from git; where that is gone, `vault unset` the name and set a new value\n";
