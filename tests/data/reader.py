@@ -313,7 +313,7 @@ def unseal(file, identities, passphrase):
     """(identity, data key) of the first block that opens."""
     if passphrase is not None:
         identities = [*identities, *unlock(file, passphrase)]
-    own = [(name, i) for name, member in file.members.items() for i in identities if i.key == member["key"]]
+    own = [(name, i) for i in identities for name in [n for n, m in file.members.items() if m["key"] == i.key][:4]]
     for name, identity in own:
         if (text := age_decrypt(file.members[name]["sealed"], identity)) is not None:
             return identity, read_seal(file, name, text)

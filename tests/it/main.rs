@@ -4,6 +4,7 @@ mod support;
 mod vaults;
 
 mod attacks;
+mod attacks_around;
 mod attacks_files;
 mod django;
 mod docs;
