@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::environ::carries_a_key;
 use crate::error::{Error, Result, reason};
 use crate::platform;
 use crate::secret::Secret;
@@ -49,12 +50,8 @@ pub(crate) fn capture(words: &[String], around: &Surroundings<'_>) -> Result<Sec
 /// What git says, without the line end. None where it says nothing, fails, or isn't there.
 pub(crate) fn git(arguments: &[&OsStr], around: &Surroundings<'_>) -> Option<String> {
     // git starts helpers that the repository around us may choose; they get no key.
-    let ours = |name: &OsStr| {
-        let name = name.to_string_lossy();
-        name.starts_with("VAULT_KEY") || name.starts_with("VAULT_PASSPHRASE")
-    };
     let environment: Vec<_> =
-        around.environment.iter().filter(|(name, _)| !ours(name)).cloned().collect();
+        around.environment.iter().filter(|(name, _)| !carries_a_key(name)).cloned().collect();
     let around = &Surroundings { folder: around.folder, environment: &environment };
     let arguments = [&["-c", "core.fsmonitor=false"].map(OsStr::new)[..], arguments].concat();
     let output = command("git", &arguments, around).stderr(Stdio::null()).output().ok()?;

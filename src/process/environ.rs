@@ -61,13 +61,18 @@ pub(crate) fn build(parent: &[(OsString, OsString)], vars: &Vars, policy: &Polic
     child
 }
 
+/// Whether this variable gives, or leads to, a private key or its passphrase.
+pub(super) fn carries_a_key(name: &OsStr) -> bool {
+    let text = name.to_string_lossy();
+    ["VAULT_KEY", "VAULT_KEY_FILE", "VAULT_KEY_COMMAND"].contains(&&*text)
+        || text.starts_with("VAULT_PASSPHRASE")
+}
+
 fn passes(name: &OsStr, policy: &Policy) -> bool {
-    let Some(text) = name.to_str() else { return !policy.clean };
-    let key = ["VAULT_KEY", "VAULT_KEY_FILE", "VAULT_KEY_COMMAND"].contains(&text)
-        || text.starts_with("VAULT_PASSPHRASE");
-    if key {
+    if carries_a_key(name) {
         return policy.keep_key;
     }
+    let Some(text) = name.to_str() else { return !policy.clean };
     !policy.clean || CLEAN.contains(&text) || text.starts_with("LC_")
 }
 
