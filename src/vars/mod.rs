@@ -3,6 +3,7 @@
 pub(crate) mod dotenv;
 pub(crate) mod export;
 pub(crate) mod import;
+pub(crate) mod lines;
 pub(crate) mod name;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,11 @@ impl Vars {
 
     /// The value of a name.
     pub fn get(&self, name: &VarName) -> Option<&Secret> {
+        self.0.get(name)
+    }
+
+    /// The value of a name that is known to be one.
+    pub(crate) fn get_named(&self, name: &str) -> Option<&Secret> {
         self.0.get(name)
     }
 

@@ -27,6 +27,7 @@
 //! line without `=` can be the second line of an unquoted secret, and a line of
 //! base64 looks like a name.
 
+pub(crate) mod honcho;
 mod read;
 mod write;
 
