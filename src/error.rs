@@ -51,6 +51,7 @@ pub struct Error {
     messages: Vec<String>,
     hint: Option<String>,
     environment: Option<String>,
+    before_command: bool,
 }
 
 /// Shorthand for results that fail with [`Error`].
@@ -59,7 +60,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A failure of this kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, messages: vec![message.into()], hint: None, environment: None }
+        Self::several(kind, vec![message.into()])
     }
 
     /// A wrong command line.
@@ -94,7 +95,7 @@ impl Error {
 
     /// Several findings of one kind that are told together, each on its own line.
     pub fn several(kind: Kind, messages: Vec<String>) -> Self {
-        Self { kind, messages, hint: None, environment: None }
+        Self { kind, messages, hint: None, environment: None, before_command: false }
     }
 
     /// Adds the one action that helps, in the imperative.
@@ -118,6 +119,19 @@ impl Error {
     pub fn about(mut self, environment: impl fmt::Display) -> Self {
         self.environment = Some(crate::vars::name::shown(&environment.to_string()));
         self
+    }
+
+    /// Says that a command was to be run, and its environment could not be had: that has an exit status
+    /// of its own, which can't be mistaken for the command's.
+    #[must_use]
+    pub(crate) fn before_command(mut self) -> Self {
+        self.before_command = true;
+        self
+    }
+
+    /// Whether a command was to be run, and its environment could not be had.
+    pub(crate) fn is_before_command(&self) -> bool {
+        self.before_command
     }
 
     /// What sort of failure it is.

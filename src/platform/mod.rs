@@ -1,23 +1,32 @@
 //! Every system call that differs between systems, and all unsafe code.
 //!
-//! `unix.rs` and `windows.rs` offer the same functions; nothing above this room has a `cfg` for a system.
+//! `unix` and `windows` offer the same functions; nothing above this room has a `cfg` for a system.
 
 mod alloc;
+mod signal;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
 mod windows;
 
 pub use self::alloc::WipingAllocator;
+pub(crate) use self::signal::{Caught, Exit, Signal, Size};
 #[cfg(unix)]
 use self::unix as system;
 #[cfg(windows)]
 use self::windows as system;
 
 pub(crate) use self::system::{
+    Connection, Guard, Handle, Interest, Listener, Outlet, Pid, Sandbox, SandboxRefused, Signals,
+    Stream, adopt_orphans, children, default_runtime_folder, end_by_signal, enter_sandbox,
+    folder_identity, group_is_alive, handle, local_time, output_file, output_handle, pipe, reap,
+    set_terminal_size, signal_group, signal_process, spawn, spawn_beside, status_of, terminal_size,
+    wait_for,
+};
+pub(crate) use self::system::{
     FolderHandle, Owner, environment_limit, executable, find_in_default_path, forget_variable,
     group_and_others, harden, lock_folder, make_private_folders, open_for_reading, os_string,
-    owner, reap_children, replace_process, set_mode_like, shell_status, sync_folder,
+    owner, reap_children, replace_process, set_mode, set_mode_like, shell_status, sync_folder,
     terminal_is_there, tighten, with_quiet_terminal,
 };
 

@@ -4,7 +4,15 @@
 //! where a value came from.
 
 mod capture;
+pub(crate) mod control;
 pub(crate) mod environ;
+pub(crate) mod formation;
+pub(crate) mod output;
+pub(crate) mod procfile;
+pub(crate) mod redact;
 pub(crate) mod replace;
+pub(crate) mod resident;
+pub(crate) mod supervise;
+pub(crate) mod units;
 
 pub(crate) use self::capture::{Surroundings, capture, git};

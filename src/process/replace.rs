@@ -48,6 +48,13 @@ pub(crate) fn find(command: &OsStr, path: Option<&OsStr>) -> Result<PathBuf> {
     Err(denied.as_ref().map_or_else(missing, refused))
 }
 
+/// Where this program lies, for files that have to name it.
+pub(crate) fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().map_err(|error| {
+        Error::failed(format!("cannot find the path of this program: {}", reason(&error)))
+    })
+}
+
 fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
@@ -56,18 +63,18 @@ fn is_missing(error: &io::Error) -> bool {
 pub(crate) fn replace(program: &Path, argv: &[OsString], environment: Environment) -> Result<u8> {
     match platform::replace_process(program, argv, environment.into_iter()) {
         Ok(platform::Ended(status)) => Ok(status),
-        Err(error) => {
-            let told = shown(&program.to_string_lossy());
-            if is_missing(&error) {
-                // It was found a moment ago: what is missing is what its first line or its header names.
-                let message =
-                    format!("`{told}` can't be executed: the interpreter that it names is missing");
-                return Err(Error::new(Kind::NoCommand, message));
-            }
-            Err(Error::new(
-                Kind::NotExecutable,
-                format!("`{told}` can't be executed: {}", reason(&error)),
-            ))
-        }
+        Err(error) => Err(not_started(program, &error)),
     }
+}
+
+/// The error for a program that was found and could not be started.
+pub(super) fn not_started(program: &Path, error: &io::Error) -> Error {
+    let told = shown(&program.to_string_lossy());
+    if is_missing(error) {
+        // It was found a moment ago: what is missing is what its first line or its header names.
+        let message =
+            format!("`{told}` can't be executed: the interpreter that it names is missing");
+        return Error::new(Kind::NoCommand, message);
+    }
+    Error::new(Kind::NotExecutable, format!("`{told}` can't be executed: {}", reason(error)))
 }

@@ -79,7 +79,8 @@ impl Project {
         Self { root: root.to_owned(), near: PathBuf::new() }
     }
 
-    fn exists(&self) -> bool {
+    /// Whether there is anything of a vault here.
+    pub(crate) fn exists(&self) -> bool {
         self.near.join(SETTINGS_FILE).exists() || self.has_environments()
     }
 
@@ -97,6 +98,11 @@ impl Project {
     /// The project's folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The project's folder as it is reached from the working directory, for short paths.
+    pub(crate) fn near(&self) -> &Path {
+        &self.near
     }
 
     /// The names of the environments, sorted: each `envs/NAME.toml` whose NAME can be one.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -21,6 +22,53 @@ pub(crate) struct Settings {
     pub(crate) required: BTreeMap<VarName, Requirement>,
     /// Loader variables that may be stored here.
     pub(crate) loader: Vec<VarName>,
+    /// How `start` treats processes.
+    pub(crate) runner: Runner,
+}
+
+/// How `start` treats processes, by the names of their types.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Runner {
+    /// From being asked to end to being killed.
+    pub(crate) timeout: Option<Duration>,
+    /// They get a terminal of their own.
+    pub(crate) pty: Vec<String>,
+    /// Their end with status 0 does not end the others.
+    pub(crate) can_end: Vec<String>,
+    /// They are started again when they end.
+    pub(crate) restart: Vec<String>,
+    /// The name of the signal that asks them to end, one of [`STOP_SIGNALS`].
+    pub(crate) stop_signal: BTreeMap<String, &'static str>,
+    /// Which variables a type gets; one that isn't there gets all.
+    pub(crate) env: BTreeMap<String, Vec<VarName>>,
+}
+
+impl Runner {
+    /// Every process type that is named.
+    pub(crate) fn types(&self) -> impl Iterator<Item = &str> {
+        let lists = [&self.pty, &self.can_end, &self.restart].into_iter().flatten();
+        lists.chain(self.stop_signal.keys()).chain(self.env.keys()).map(String::as_str)
+    }
+}
+
+/// What may ask a process to end.
+const STOP_SIGNALS: [&str; 7] =
+    ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGKILL"];
+
+/// A time as `5s`, `500ms` or `2m`; a number alone is seconds. At most a day.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    const MOST: Duration = Duration::from_secs(24 * 60 * 60);
+    let text = text.trim();
+    let unit = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit);
+    let number: u64 = number.parse().ok()?;
+    let time = match unit {
+        "ms" => Duration::from_millis(number),
+        "" | "s" => Duration::from_secs(number),
+        "m" => Duration::from_secs(number.checked_mul(60)?),
+        _ => return None,
+    };
+    (time <= MOST).then_some(time)
 }
 
 /// What is required of one variable.
@@ -83,7 +131,6 @@ type Value<'a> = Spanned<DeValue<'a>>;
 impl Reader<'_> {
     fn settings(&self, document: &DeTable<'_>) -> Result<Settings> {
         const FIELDS: [&str; 4] = ["default", "required", "allow", "runner"];
-        const RUNNER: [&str; 6] = ["timeout", "pty", "can_end", "restart", "stop_signal", "env"];
         let mut settings = Settings::default();
         for (name, value) in document {
             match name.get_ref().as_ref() {
@@ -100,16 +147,55 @@ impl Reader<'_> {
                         settings.loader = self.list(value, "a list of variable names")?;
                     }
                 }
-                // Read by `start`; a misspelled name is told already.
-                "runner" => {
-                    for (name, _) in self.table(value)? {
-                        self.known(name, &RUNNER)?;
+                "runner" => settings.runner = self.runner(value)?,
+                _ => self.known(name, &FIELDS)?,
+            }
+        }
+        Ok(settings)
+    }
+
+    fn runner(&self, value: &Value<'_>) -> Result<Runner> {
+        const FIELDS: [&str; 6] = ["timeout", "pty", "can_end", "restart", "stop_signal", "env"];
+        const TYPES: &str = "a list of process types";
+        let mut runner = Runner::default();
+        for (name, value) in self.table(value)? {
+            match name.get_ref().as_ref() {
+                "timeout" => {
+                    let time = value.get_ref().as_str().and_then(duration).ok_or_else(|| {
+                        self.error(value.span().start, "`timeout` is not a time as in \"5s\"")
+                    })?;
+                    runner.timeout = Some(time);
+                }
+                "pty" => runner.pty = self.list(value, TYPES)?,
+                "can_end" => runner.can_end = self.list(value, TYPES)?,
+                "restart" => runner.restart = self.list(value, TYPES)?,
+                "stop_signal" => {
+                    for (name, value) in self.table(value)? {
+                        let signal = self.signal(value)?;
+                        runner.stop_signal.insert(name.get_ref().to_string(), signal);
+                    }
+                }
+                "env" => {
+                    for (name, value) in self.table(value)? {
+                        let names = self.list(value, "a list of variable names")?;
+                        runner.env.insert(name.get_ref().to_string(), names);
                     }
                 }
                 _ => self.known(name, &FIELDS)?,
             }
         }
-        Ok(settings)
+        Ok(runner)
+    }
+
+    fn signal(&self, value: &Value<'_>) -> Result<&'static str> {
+        let word = self.text(value, "the name of a signal")?;
+        STOP_SIGNALS
+            .into_iter()
+            .find(|name| *name == word || name.strip_prefix("SIG") == Some(word))
+            .ok_or_else(|| {
+                let message = format!("`{}` is no signal that ends a process", shown(word));
+                suggest(self.error(value.span().start, &message), word, &STOP_SIGNALS)
+            })
     }
 
     fn requirement(&self, value: &Value<'_>) -> Result<Requirement> {
@@ -268,6 +354,9 @@ loader = ["NODE_OPTIONS"]
 [runner]
 timeout = "5s"
 pty = ["web"]
+can_end = ["migrate"]
+restart = ["worker"]
+stop_signal = { web = "SIGINT", worker = "QUIT" }
 [runner.env]
 worker = ["DATABASE_URL"]
 "#,
@@ -280,6 +369,23 @@ worker = ["DATABASE_URL"]
         assert_eq!(of("DATABASE_URL").envs.as_ref().unwrap().len(), 2);
         assert!(of("PORT").optional && of("SENTRY_DSN").optional && !of("SECRET_KEY").optional);
         assert_eq!(of("TOKEN").min, 32);
+        let runner = settings.runner;
+        assert_eq!(runner.timeout, Some(Duration::from_secs(5)));
+        assert_eq!((runner.pty, runner.can_end), (vec!["web".into()], vec!["migrate".into()]));
+        assert_eq!(
+            (runner.stop_signal["web"], runner.stop_signal["worker"]),
+            ("SIGINT", "SIGQUIT")
+        );
+        assert_eq!(runner.env["worker"][0].as_str(), "DATABASE_URL");
+    }
+
+    #[test]
+    fn a_time_has_a_unit_and_an_end() {
+        let told = ["5s", "5", "500ms", "2m", "0s"].map(|text| duration(text).unwrap().as_millis());
+        assert_eq!(told, [5000, 5000, 500, 120_000, 0]);
+        for text in ["", "s", "-1s", "5 s", "1.5s", "5h", "99999999999999999999", "1441m"] {
+            assert_eq!(duration(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -296,6 +402,11 @@ worker = ["DATABASE_URL"]
             refusal("[runner]\npyt = []"),
             "vault.toml:2: unknown field `pyt` | did you mean `pty`?"
         );
+        assert_eq!(
+            refusal("[runner]\nstop_signal = { web = \"SIGTREM\" }"),
+            "vault.toml:2: `SIGTREM` is no signal that ends a process | did you mean `SIGTERM`?"
+        );
+        assert!(refusal("[runner]\ntimeout = 5").contains("vault.toml:2: `timeout`"));
         assert!(refusal("[required]\nA = { min = 1 }").contains("`kind` is missing"));
         assert!(refusal("[required]\nA-B = \"int\"").contains("vault.toml:2: `A-B`"));
         assert!(refusal("default = \"Prod\"").contains("not an environment name"));

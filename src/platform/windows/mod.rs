@@ -1,11 +1,19 @@
 //! Windows: the same names with what the standard library gives. There is no exec here, so `run` waits
 //! for its command; modes and owners of files are left to the system's access lists.
 
+mod children;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 
+pub(crate) use self::children::{
+    FolderHandle, Owner, environment_limit, executable, find_in_default_path, forget_variable,
+    group_and_others, harden, lock_folder, make_private_folders, open_for_reading, os_string,
+    owner, reap_children, replace_process, set_mode_like, shell_status, sync_folder,
+    terminal_is_there, tighten, with_quiet_terminal,
+};
 use super::Ended;
 
 /// Whose file it is. Windows' access lists are not looked at.
@@ -59,6 +67,11 @@ pub(crate) fn tighten(_: &Path) -> io::Result<()> {
 /// Makes a folder and those above it that are missing.
 pub(crate) fn make_private_folders(path: &Path) -> io::Result<()> {
     std::fs::create_dir_all(path)
+}
+
+/// Files have no permission bits here.
+pub(crate) fn set_mode(_: &File, _: u32) -> io::Result<()> {
+    Ok(())
 }
 
 /// There are no permission bits.

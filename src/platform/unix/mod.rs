@@ -1,5 +1,11 @@
 //! Linux, macOS and the BSDs.
 
+mod children;
+mod events;
+mod guard;
+mod sandbox;
+mod socket;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata, Permissions};
 use std::io;
@@ -16,6 +22,17 @@ use rustix::process::{Resource, WaitOptions};
 use rustix::termios::{LocalModes, OptionalActions};
 use signal_hook::consts::SIGINT;
 
+pub(crate) use self::children::{
+    Outlet, Pid, Stream, adopt_orphans, children, group_is_alive, local_time, pipe, reap,
+    set_terminal_size, signal_group, signal_process, spawn, spawn_beside, terminal_size,
+};
+pub(crate) use self::events::{
+    Handle, Interest, Signals, end_by_signal, handle, output_file, output_handle, status_of,
+    wait_for,
+};
+pub(crate) use self::guard::Guard;
+pub(crate) use self::sandbox::{Sandbox, SandboxRefused, enter_sandbox};
+pub(crate) use self::socket::{Connection, Listener, default_runtime_folder, folder_identity};
 use super::Ended;
 
 /// Closes this process to debuggers, core dumps and other processes of the same user. The kernel opens
@@ -88,6 +105,11 @@ pub(crate) fn tighten(path: &Path) -> io::Result<()> {
 pub(crate) fn make_private_folders(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Sets the permission bits of a file.
+pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(mode))
 }
 
 /// Gives a new file the mode of the one it replaces, or the usual one (`0666` less the umask).

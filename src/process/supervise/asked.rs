@@ -1,0 +1,127 @@
+//! What `ps`, `stop` and `restart` ask for, and when they are answered.
+
+use std::time::{Duration, Instant};
+
+use super::slot::{Slot, State, Stopping, Then};
+use super::{CLIENTS, Supervisor, sending};
+use crate::platform::{Listener, signal_group};
+use crate::process::control::{Client, Request};
+use crate::process::formation::Instance;
+
+impl Supervisor {
+    pub(super) fn let_in(&mut self, now: Instant) {
+        while self.clients.len() < CLIENTS
+            && let Some(connection) = self.listener.as_ref().and_then(Listener::accept)
+        {
+            self.clients.push(Client::new(connection, now));
+        }
+    }
+
+    pub(super) fn listen_to(&mut self, index: usize, now: Instant) {
+        let Some(client) = self.clients.get_mut(index) else { return };
+        match client.read() {
+            None => {}
+            Some(Err(())) => client.no("that was not understood"),
+            Some(Ok(Request::List)) => {
+                let lines = listed(&self.slots, now);
+                client.yes(&lines);
+            }
+            Some(Ok(Request::Stop(names))) if names.is_empty() => {
+                client.waits_for = Some((0..self.slots.len()).collect());
+                self.printer.say("stop received");
+                self.end_all(0);
+            }
+            Some(Ok(Request::Stop(names))) => self.stop_some(index, &names, Then::Stay, now),
+            Some(Ok(Request::Restart(names))) => {
+                self.stop_some(index, &names, Then::Start(Duration::ZERO), now);
+            }
+        }
+    }
+
+    fn stop_some(&mut self, client: usize, names: &[String], then: Then, now: Instant) {
+        let found = meant(&self.slots, names);
+        let Some(asker) = self.clients.get_mut(client) else { return };
+        let which = match found {
+            Err(unknown) => {
+                return asker.no(&format!("no process is called `{unknown}`"));
+            }
+            Ok(_) if self.ending.is_some() => return asker.no("all processes are ending"),
+            Ok(which) => which,
+        };
+        asker.waits_for = Some(which.clone());
+        for index in which {
+            self.stop_one(index, then, now);
+        }
+    }
+
+    fn stop_one(&mut self, index: usize, then: Then, now: Instant) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let stopping = Stopping { deadline: now + self.timeout, killed: false, then };
+        match &mut slot.state {
+            State::Running(running) if running.exit.is_none() => {
+                running.stopping = Some(stopping);
+                self.printer.say(&sending(slot.stop_signal, &slot.instance.name, running.pid));
+                signal_group(running.pid, slot.stop_signal);
+            }
+            State::Running(running) => running.stopping = Some(stopping),
+            State::Leaving { stopping: old, .. } => old.then = then,
+            // It is started in its turn, or not at all.
+            State::Waiting if then == Then::Stay => self.settle(index, then, now),
+            State::Waiting => {}
+            State::Pausing(_) | State::Ended { .. } => self.settle(index, then, now),
+        }
+    }
+
+    /// Tells those who waited for processes that they have ended, or run again.
+    pub(super) fn answer_who_waited(&mut self) {
+        let settled = |slot: &Slot| match &slot.state {
+            State::Running(running) => running.exit.is_none() && running.stopping.is_none(),
+            State::Ended { .. } | State::Waiting => true,
+            State::Leaving { .. } | State::Pausing(_) => false,
+        };
+        if self.ending.is_some() {
+            // They are answered at the end of all.
+            return;
+        }
+        for client in &mut self.clients {
+            let Some(which) = &client.waits_for else { continue };
+            if which.iter().filter_map(|&index| self.slots.get(index)).all(settled) {
+                client.yes("");
+            }
+        }
+    }
+}
+
+/// The places that are meant by the names of types and processes; all by none.
+fn meant(slots: &[Slot], names: &[String]) -> Result<Vec<usize>, String> {
+    let is = |slot: &Slot, name: &String| {
+        slot.instance.name == *name || slot.instance.type_name == *name
+    };
+    if let Some(unknown) = names.iter().find(|name| !slots.iter().any(|slot| is(slot, name))) {
+        return Err(unknown.clone());
+    }
+    let chosen = |slot: &Slot| {
+        if names.is_empty() { !slot.is_release } else { names.iter().any(|name| is(slot, name)) }
+    };
+    Ok(slots.iter().enumerate().filter(|(_, slot)| chosen(slot)).map(|(index, _)| index).collect())
+}
+
+/// What `ps` is told: name, pid, state, seconds, port, starts, separated by tabs.
+fn listed(slots: &[Slot], now: Instant) -> String {
+    let line = |slot: &Slot| {
+        let (pid, state, since) = match &slot.state {
+            State::Running(running) if running.stopping.is_some() => {
+                (running.pid.to_string(), "stopping", Some(running.since))
+            }
+            State::Running(running) => (running.pid.to_string(), "running", Some(running.since)),
+            State::Leaving { .. } => ("-".to_owned(), "stopping", None),
+            State::Pausing(_) => ("-".to_owned(), "pausing", None),
+            State::Waiting => ("-".to_owned(), "waiting", None),
+            State::Ended { .. } => ("-".to_owned(), "stopped", None),
+        };
+        let seconds = since.map_or(0, |since| now.saturating_duration_since(since).as_secs());
+        let Instance { name, port, .. } = &slot.instance;
+        format!("{name}\t{pid}\t{state}\t{seconds}\t{port}\t{}\n", slot.starts)
+    };
+    slots.iter().map(line).collect()
+}
