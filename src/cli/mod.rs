@@ -40,6 +40,9 @@ struct GlobalArgs {
     /// The environment; where several make sense, separated by commas, later ones winning
     #[arg(short, long, global = true, value_name = "ENV", action = clap::ArgAction::Append, add = completions::environment_names())]
     env: Vec<String>,
+    /// The Procfile, if not the one in the project's folder
+    #[arg(short = 'f', long, global = true, value_name = "FILE")]
+    procfile: Option<PathBuf>,
     /// Open with the recovery passphrase (with `init`: make a recovery key)
     #[arg(long, global = true)]
     recovery: bool,
@@ -56,6 +59,9 @@ struct GlobalArgs {
     /// The same as --color never
     #[arg(long, global = true, alias = "no-colour", hide = true, overrides_with = "color")]
     no_color: bool,
+    /// The flag of `start`, where Honcho takes it too: before the word
+    #[arg(long, hide = true)]
+    no_prefix: bool,
     /// Say more about what is done
     #[arg(short, long, global = true)]
     verbose: bool,
@@ -77,8 +83,13 @@ enum Command {
     #[command(visible_alias = "ls")]
     List(commands::list::ListArgs),
     Run(commands::run::RunArgs),
+    Start(commands::start::StartArgs),
+    Check(commands::check::CheckArgs),
+    Ps(commands::control::PsArgs),
+    Stop(commands::control::StopArgs),
+    Restart(commands::control::RestartArgs),
     Import(commands::import::ImportArgs),
-    Export(commands::export::ExportArgs),
+    Export(Box<commands::export::ExportArgs>),
     Status(commands::status::StatusArgs),
     Key(commands::key::KeyArgs),
     Completions(completions::CompletionsArgs),
@@ -106,15 +117,20 @@ fn start(arguments: &[OsString], outside: Outside) -> u8 {
         return not_understood(arguments, &outside);
     };
     let color = cli.globals.color();
-    let GlobalArgs { app_root, env, recovery, verbose, json, yes, .. } = cli.globals;
+    let GlobalArgs { app_root, env, procfile, recovery, no_prefix, verbose, json, yes, .. } =
+        cli.globals;
     let ui = Ui::new(color, verbose, json, &outside);
-    let context = Context { outside, ui, globals: Globals { app_root, env, recovery, yes } };
+    let context = Context {
+        outside,
+        ui,
+        globals: Globals { app_root, env, procfile, recovery, no_prefix, yes },
+    };
     let of_run = matches!(cli.command, Command::Run(_));
     match dispatch(&cli.command, &context) {
         Ok(status) => status,
         Err(error) => {
             report::tell(&error, &context.ui);
-            report::status(error.kind(), of_run)
+            report::status(&error, of_run)
         }
     }
 }
@@ -122,6 +138,11 @@ fn start(arguments: &[OsString], outside: Outside) -> u8 {
 fn dispatch(command: &Command, context: &Context) -> Result<u8> {
     match command {
         Command::Run(args) => return commands::run::run(args, context),
+        Command::Start(args) => return commands::start::run(args, context),
+        Command::Check(args) => return commands::check::run(args, context),
+        Command::Ps(args) => commands::control::ps(args, context),
+        Command::Stop(args) => commands::control::stop(args, context),
+        Command::Restart(args) => commands::control::restart(args, context),
         Command::Init(args) => commands::init::run(args, context),
         Command::Set(args) => commands::set::run(args, context),
         Command::Get(args) => commands::get::run(args, context),
@@ -166,7 +187,7 @@ fn not_understood(arguments: &[OsString], outside: &Outside) -> u8 {
     let subcommand = lenient.as_ref().and_then(|matches| matches.subcommand_name());
     let told = not_a_command(&error).unwrap_or_else(|| from_clap(&error, subcommand));
     report::tell(&told, &ui);
-    report::status(told.kind(), subcommand == Some("run"))
+    report::status(&told, subcommand == Some("run"))
 }
 
 impl GlobalArgs {
@@ -215,8 +236,7 @@ fn nearest(suggested: &ContextValue) -> Option<String> {
 
 /// A word that is no command of this version: one that is planned, or one of another program's.
 fn not_a_command(error: &clap::Error) -> Option<Error> {
-    const PLANNED: [&str; 19] = [
-        "check",
+    const PLANNED: [&str; 14] = [
         "diff",
         "doctor",
         "edit",
@@ -225,15 +245,11 @@ fn not_a_command(error: &clap::Error) -> Option<Error> {
         "log",
         "man",
         "members",
-        "ps",
         "request",
         "resolve",
-        "restart",
         "revoke",
         "rotate",
         "scan",
-        "start",
-        "stop",
         "trust",
     ];
     if error.kind() != ErrorKind::InvalidSubcommand {

@@ -15,7 +15,7 @@ pub(crate) const NOT_FOUND: u8 = 3;
 pub(crate) const NO_ACCESS: u8 = 4;
 /// A stored or imported file is damaged, tampered with, or badly written.
 pub(crate) const INTEGRITY: u8 = 5;
-/// `run`: vault itself failed before the command began (as env(1), timeout(1) and docker).
+/// `run` and `start`: vault itself failed before the command began (as env(1), timeout(1) and docker).
 pub(crate) const RUN_FAILED: u8 = 125;
 /// `run`: found, but it can't be executed.
 pub(crate) const NOT_EXECUTABLE: u8 = 126;
@@ -23,12 +23,12 @@ pub(crate) const NOT_EXECUTABLE: u8 = 126;
 pub(crate) const NO_COMMAND: u8 = 127;
 
 /// The exit status of a failure. `run` has statuses of its own, so that they can't be mistaken for the
-/// command's.
-pub(crate) fn status(kind: Kind, of_run: bool) -> u8 {
-    match kind {
+/// command's; `start` has one for an environment that could not be had.
+pub(crate) fn status(error: &Error, of_run: bool) -> u8 {
+    match error.kind() {
         Kind::NotExecutable => NOT_EXECUTABLE,
         Kind::NoCommand => NO_COMMAND,
-        _ if of_run => RUN_FAILED,
+        _ if of_run || error.is_before_command() => RUN_FAILED,
         Kind::Usage => USAGE,
         Kind::NotFound => NOT_FOUND,
         Kind::NoAccess => NO_ACCESS,

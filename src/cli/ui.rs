@@ -20,9 +20,12 @@ pub(crate) enum ColorChoice {
 }
 
 /// The terminal, or what stands in its place.
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 #[derive(Debug, Clone)]
 pub(crate) struct Ui {
     color: bool,
+    /// Whether what goes to stdout is coloured.
+    pub(crate) color_out: bool,
     /// Whether the user wants to know more.
     pub(crate) verbose: bool,
     /// Whether the user wants JSON.
@@ -39,14 +42,15 @@ impl Ui {
     pub(crate) fn new(color: ColorChoice, verbose: bool, json: bool, outside: &Outside) -> Self {
         let dumb = outside.text("TERM").as_deref() == Some("dumb");
         let forced = outside.text("CLICOLOR_FORCE").is_some_and(|value| value != "0");
-        let color = match color {
+        let on = |is_terminal: bool| match color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
             ColorChoice::Auto => {
-                forced || (io::stderr().is_terminal() && outside.get("NO_COLOR").is_none() && !dumb)
+                forced || (is_terminal && outside.get("NO_COLOR").is_none() && !dumb)
             }
         };
-        Self { color, verbose, json }
+        let (color, color_out) = (on(io::stderr().is_terminal()), on(io::stdout().is_terminal()));
+        Self { color, color_out, verbose, json }
     }
 
     /// Writes data to stdout.

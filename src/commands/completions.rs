@@ -9,6 +9,8 @@ use clap_complete::env::Shells;
 use super::Context;
 use crate::cli::settings::Outside;
 use crate::error::{Error, Result};
+use crate::process::procfile::Procfile;
+use crate::process::units::UnitFormat;
 use crate::vars::export::Format;
 use crate::vault::Project;
 
@@ -66,9 +68,22 @@ pub(crate) fn variable_names() -> ArgValueCandidates {
     })
 }
 
+/// The process types of the Procfile in the working directory.
+pub(crate) fn process_types() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let path = Outside::read().folder.join(super::wanted::PROCFILE);
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        let procfile = Procfile::parse(&bytes, &path).unwrap_or_default();
+        procfile.names().map(|name| CompletionCandidate::new(name.to_owned())).collect()
+    })
+}
+
 /// The words of `vault export`.
 pub(crate) fn export_formats() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| Format::names().map(CompletionCandidate::new).collect())
+    ArgValueCandidates::new(|| {
+        let names = Format::names().chain(UnitFormat::ALL.map(UnitFormat::name));
+        names.map(CompletionCandidate::new).collect()
+    })
 }
 
 fn shells() -> ArgValueCandidates {

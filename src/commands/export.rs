@@ -5,17 +5,21 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::units::{self, UnitArgs};
 use super::{Context, unknown_variable, variables};
 use crate::error::{Error, Result, reason, shown_path};
+use crate::process::units::UnitFormat;
 use crate::vars::export::{self, Format};
 use crate::vars::name::{nearest, shown};
 
-/// Print the variables of an environment in plaintext
+/// Print the variables of an environment in plaintext, or write units for the processes of a Procfile
 ///
-/// FORMAT is dotenv or json.
+/// FORMAT is dotenv or json, which print the variables; or systemd, supervisord, runit, compose or
+/// k8s-deployment, which write files into the folder LOCATION. Those hold no value: what they start calls
+/// `vault run`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// The form: dotenv or json
+    /// The form: dotenv, json, systemd, supervisord, runit, compose or k8s-deployment
     #[arg(add = super::completions::export_formats())]
     format: String,
     /// Write to this file, readable by you alone, and not to stdout
@@ -27,11 +31,36 @@ pub(crate) struct ExportArgs {
     /// All but these variables
     #[arg(long, value_name = "A,B")]
     except: Vec<String>,
+    #[command(flatten)]
+    units: UnitArgs,
+}
+
+/// A word for a format: of secrets, or of units.
+enum Wanted {
+    Secrets(Format),
+    Units(UnitFormat),
 }
 
 /// Runs it.
 pub(crate) fn run(args: &ExportArgs, context: &Context) -> Result<()> {
-    let format = format(&args.format)?;
+    let format = match format(&args.format)? {
+        Wanted::Secrets(format) => format,
+        Wanted::Units(format) => {
+            args.units.refuse_templates()?;
+            if let Some(option) = args.of_secrets() {
+                return Err(of_the_others(
+                    option,
+                    format.name(),
+                    &Format::names().collect::<Vec<_>>(),
+                ));
+            }
+            return units::run(format, &args.units, context);
+        }
+    };
+    args.units.refuse_templates()?;
+    if let Some(option) = args.units.typed(context) {
+        return Err(of_the_others(option, format.name(), &UnitFormat::ALL.map(UnitFormat::name)));
+    }
     let (only, except) = (variables(&args.only)?, variables(&args.except)?);
     let project = context.project()?;
     let environment = context.environment(&project)?;
@@ -54,16 +83,42 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> Result<()> {
     context.ui.out(&text)
 }
 
-fn format(word: &str) -> Result<Format> {
-    word.parse().map_err(|_| {
-        let error = Error::usage(format!("there is no export format `{}`", shown(word)));
-        match nearest(word, Format::names()) {
-            Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None => error.hint(format!(
-                "the formats are {}",
-                Format::names().collect::<Vec<_>>().join(", ")
-            )),
-        }
+impl ExportArgs {
+    /// What was typed that a format of units doesn't have.
+    fn of_secrets(&self) -> Option<&'static str> {
+        [
+            ("-o", self.output.is_some()),
+            ("--only", !self.only.is_empty()),
+            ("--except", !self.except.is_empty()),
+        ]
+        .into_iter()
+        .find_map(|(name, typed)| typed.then_some(name))
+    }
+}
+
+fn of_the_others(option: &str, format: &str, others: &[&str]) -> Error {
+    Error::usage(format!("`{format}` takes no `{option}`"))
+        .hint(format!("`{option}` belongs to {}", others.join(", ")))
+}
+
+fn format(word: &str) -> Result<Wanted> {
+    if let Ok(format) = word.parse() {
+        return Ok(Wanted::Secrets(format));
+    }
+    if let Some(format) = UnitFormat::of(word) {
+        return Ok(Wanted::Units(format));
+    }
+    let error = Error::usage(format!("there is no export format `{}`", shown(word)));
+    if word == "upstart" {
+        return Err(Error::usage(
+            "upstart is not supported: Ubuntu and Debian replaced upstart by systemd in 2015",
+        )
+        .hint("use `systemd`"));
+    }
+    let names: Vec<&str> = Format::names().chain(UnitFormat::ALL.map(UnitFormat::name)).collect();
+    Err(match nearest(word, names.iter().copied()) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint(format!("the formats are {}", names.join(", "))),
     })
 }
 

@@ -1,6 +1,8 @@
 //! One file for each subcommand: what can be typed, and the story of what happens then.
 
+pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod control;
 pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod import;
@@ -10,8 +12,11 @@ mod keys;
 pub(crate) mod list;
 pub(crate) mod run;
 pub(crate) mod set;
+pub(crate) mod start;
 pub(crate) mod status;
+mod units;
 pub(crate) mod unset;
+mod wanted;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -34,8 +39,12 @@ pub(crate) struct Globals {
     pub(crate) app_root: Option<PathBuf>,
     /// `--env`, as typed, each time. The last one counts everywhere but in `init`.
     pub(crate) env: Vec<String>,
+    /// `--procfile`.
+    pub(crate) procfile: Option<PathBuf>,
     /// `--recovery`.
     pub(crate) recovery: bool,
+    /// `--no-prefix` before `start`.
+    pub(crate) no_prefix: bool,
     /// `--yes`.
     pub(crate) yes: bool,
 }
@@ -195,10 +204,10 @@ fn environment_item(project: &Project, item: &str) -> Result<EnvName> {
     }
     if item.contains(['.', '/']) {
         return Err(Error::usage(format!(
-            "`{}` is a dotenv file, which this version can't read beside a vault",
+            "`{}` is a dotenv file, and this command works on environments of the vault",
             shown(item)
         ))
-        .hint("bring it in with `vault import`"));
+        .hint("`vault import` brings it in; `run`, `start` and `check` read it as it is"));
     }
     item.parse().map_err(|_| project.unknown(item))
 }

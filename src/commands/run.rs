@@ -1,18 +1,19 @@
 //! `vault run -- CMD`: the main job.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use clap::Args;
 
-use super::{Context, check_storable, variables};
-use crate::error::{Error, Kind, Result};
+use super::wanted::Wanted;
+use super::{Context, variables};
+use crate::error::{Error, Result};
 use crate::platform;
 use crate::process::environ::{Environment, Policy, build, check_limits};
+use crate::process::redact::Patterns;
 use crate::process::replace::{find, replace};
+use crate::process::resident::run_beside;
 use crate::vars::Vars;
-use crate::vars::name::EnvName;
-use crate::vault::settings::Settings;
-use crate::vault::{Key, Project, missing};
 
 /// Run a command with the variables of an environment
 ///
@@ -33,6 +34,11 @@ pub(crate) struct RunArgs {
     /// Pass `VAULT_KEY` and the like on to the command
     #[arg(long)]
     keep_key: bool,
+    /// Print values of the environment that the command prints as `[redacted NAME]`
+    ///
+    /// This process then stays beside the command, passes signals on, and ends as it does.
+    #[arg(long)]
+    redact: bool,
     /// The command and its arguments
     #[arg(trailing_var_arg = true, required = true, value_name = "CMD", value_hint = clap::ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
@@ -40,16 +46,18 @@ pub(crate) struct RunArgs {
 
 /// Runs it. Returns only where the command could not be started, or on a system without exec.
 pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8> {
-    let (Some(command), project) = (args.command.first(), context.project()?) else {
+    let (Some(command), wanted) = (args.command.first(), context.wanted()?) else {
         return Err(Error::usage("there is no command to run"));
     };
     if command.is_empty() {
         return Err(Error::usage("the command to run is an empty word"));
     }
-    let settings = project.settings()?;
-    let environments = context.environments(&project, &settings)?;
-    let key = context.key()?;
-    let stored = decrypt(context, &project, &settings, &environments, &key)?;
+    if wanted.items.is_empty() {
+        context
+            .ui
+            .warn("there is no vault and no `.env` here: the command gets nothing from either");
+    }
+    let loaded = wanted.load(context)?;
     let policy = Policy {
         preserve: args
             .preserve_env
@@ -59,82 +67,40 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8> {
         clean: args.clean,
         keep_key: args.keep_key,
     };
-    let child = child(args, context, stored, &policy, &settings, &environments)?;
+    let child = child(args, context, &wanted, loaded.vars, &policy)?;
     let program = find(command, context.outside.get("PATH"))?;
     check_limits(&child, &program, &args.command, platform::environment_limit())?;
-    if key.used_a_plugin() {
+    if loaded.used_a_plugin {
         platform::reap_children();
     }
-    replace(&program, &args.command, child)
-}
-
-/// The variables of all the environments, the later ones over the earlier.
-fn decrypt(
-    context: &Context,
-    project: &Project,
-    settings: &Settings,
-    environments: &[EnvName],
-    key: &Key,
-) -> Result<Vars> {
-    let mut stored = Vars::default();
-    for environment in environments {
-        let vault = project.read(environment)?;
-        let opened = vault.open(key)?;
-        context.ui.detail(&format!(
-            "{environment}: opened as {}, data key {}",
-            opened.me(),
-            opened.fingerprint()
-        ));
-        // Names are judged before anything is decrypted.
-        for name in vault.file.secrets.keys() {
-            check_storable(name, settings).map_err(|error| {
-                Error::new(Kind::Integrity, error.to_string())
-                    .hint_if(error.hint_text().map(str::to_owned))
-                    .about(environment)
-            })?;
-        }
-        stored.overlay(vault.vars(&opened)?);
+    let hidden = if args.redact { Patterns::of(&loaded.secret) } else { None };
+    match hidden {
+        Some(hidden) => run_beside(&program, &args.command, &child, &Arc::new(hidden)),
+        None => replace(&program, &args.command, child),
     }
-    Ok(stored)
 }
 
 /// The child's environment. What is required is judged on all of it, before `--only` narrows it.
 fn child(
     args: &RunArgs,
     context: &Context,
-    mut stored: Vars,
+    wanted: &Wanted,
+    mut vars: Vars,
     policy: &Policy,
-    settings: &Settings,
-    environments: &[EnvName],
 ) -> Result<Environment> {
     let parent = &context.outside.environment;
-    let whole = build(parent, &stored, policy);
-    let value = |name: &crate::vars::name::VarName| {
-        whole
-            .get(std::ffi::OsStr::new(name.as_str()))
-            .map(|value| value.as_encoded_bytes().to_vec())
-    };
-    let wrong = missing(settings, environments, value);
-    if !wrong.is_empty() {
-        let told = crate::vault::join(environments);
-        let messages =
-            wrong.iter().map(|one| format!("{told}: {} {}", one.name, one.why)).collect();
-        let last = environments.last().map_or("", EnvName::as_str);
-        let name = if let [one] = &wrong[..] { one.name.as_str() } else { "NAME" };
-        return Err(Error::several(Kind::Failed, messages).hint(format!(
-            "`[required]` in vault.toml asks for it; set it with `vault set -e {last} {name}`"
-        )));
-    }
+    let whole = build(parent, &vars, policy);
+    wanted.check_required(&whole)?;
     if args.only.is_empty() {
         return Ok(whole);
     }
     let only = variables(&args.only)?;
-    if let Some(absent) = only.iter().find(|name| stored.get(name).is_none()) {
+    if let Some(absent) = only.iter().find(|name| vars.get(name).is_none()) {
         return Err(Error::not_found(format!(
             "{}: there is no {absent} to pass with `--only`",
-            crate::vault::join(environments)
+            wanted.told()
         )));
     }
-    stored.retain(|name| only.contains(name));
-    Ok(build(parent, &stored, policy))
+    vars.retain(|name| only.contains(name));
+    Ok(build(parent, &vars, policy))
 }

@@ -2,15 +2,17 @@
 //! through `vault run`.
 
 #![allow(clippy::expect_used, reason = "helpers of tests are not #[test]")]
+#![allow(clippy::disallowed_methods, reason = "the programs beside Python are found by PATH")]
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
+use crate::formations::{plain, said};
 use crate::support::barrier::{PATIENCE, until};
-use crate::support::needs::needs_python;
+use crate::support::needs::{needs, needs_python};
 use crate::support::run::{Output, Run};
 use crate::support::sandbox::Sandbox;
 
@@ -55,6 +57,15 @@ impl Shop {
 
     fn manage<const N: usize>(&self, args: [&str; N]) -> Run {
         self.python(["manage.py"]).args(args)
+    }
+
+    /// `vault start -e production`, with the programs beside that Python.
+    fn start<const N: usize>(&self, args: [&str; N]) -> Run {
+        let beside = self.python.parent().expect("a folder").to_owned();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(beside).chain(std::env::split_paths(&path));
+        let path = std::env::join_paths(path).expect("no colon in it");
+        self.sandbox.vault(["start", "-e", "production"]).args(args).env("PATH", path)
     }
 
     #[track_caller]
@@ -103,6 +114,30 @@ fn http_get(port: u16, path: &str, more: &str) -> (String, String) {
     stream.read_to_string(&mut answer).expect("an answer");
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
     (head.to_owned(), body.to_owned())
+}
+
+/// The first of two ports beside each other that nobody listens on.
+#[track_caller]
+fn two_free_ports() -> u16 {
+    let mut found = None;
+    until(
+        || {
+            let one = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+            let port = one.local_addr().expect("its number").port();
+            let next =
+                port.checked_add(1).filter(|&next| TcpListener::bind(("127.0.0.1", next)).is_ok());
+            found = next.map(|_| port);
+            found.is_some()
+        },
+        "two free ports",
+    );
+    found.expect("it was found")
+}
+
+/// Waits for a server.
+#[track_caller]
+fn wait_for_port(port: u16) {
+    until(|| TcpStream::connect(("127.0.0.1", port)).is_ok(), "a server that listens");
 }
 
 #[test]
@@ -234,4 +269,76 @@ fn no_secret_stands_in_any_file_of_the_project() {
     let key = shop.sandbox.vault(["get", "-e", "production", "SECRET_KEY"]).run().success();
     assert_eq!(key.out().chars().count(), 50, "Django's own length");
     shop.sandbox.assert_nowhere(key.out());
+}
+
+#[test]
+fn the_procfile_starts_with_its_release_and_serves_on_each_port_and_one_key_press_ends_it() {
+    let Some(shop) = Shop::new() else { return };
+    if needs_python("gunicorn").is_none() || !needs("setsid") {
+        return;
+    }
+    let web = two_free_ports();
+    // The release stands first in the Procfile, and has the first hundred.
+    let base = (web - 100).to_string();
+    let run = shop.start(["-c", "web=2", "-p", &base, "--timeout", "1440m"]);
+    let mut terminal = run.on_terminal();
+    terminal.expect("Applying orders.0001_initial... OK");
+    terminal.expect("release.1 stopped (rc=0)");
+    terminal.expect("web.1 started");
+    terminal.expect("worker ready");
+    for port in [web, web + 1] {
+        wait_for_port(port);
+        let (head, body) = http_get(port, "/healthz", "");
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        assert_eq!(body, r#"{"status": "ok"}"#);
+        let (_, body) = http_get(port, "/", "X-Forwarded-Proto: https\r\n");
+        assert_eq!(body, r#"{"orders": 0, "secret_key_from_environment": true}"#);
+    }
+    terminal.control('c');
+    let (screen, status) = terminal.expect_end();
+    assert_eq!(status.code(), Some(130), "{screen}");
+    let text = plain(&screen);
+    let own = said(&text, "system");
+    for line in ["SIGINT received", "sending SIGTERM to web.2 (pid N)"] {
+        assert!(own.iter().filter(|said| said.contains(line)).count() == 1, "{line}: {screen}");
+    }
+    // Each ended by itself when it was asked, once, and was heard to its last line.
+    assert!(!screen.contains("SIGKILL"), "{screen}");
+    assert!(said(&text, "worker.1").contains(&"worker stopped".to_owned()), "{screen}");
+    for name in ["web.1", "web.2"] {
+        let last = said(&text, name).pop().unwrap_or_default();
+        assert!(last.contains("Shutting down: Master"), "{screen}");
+    }
+    shop.sandbox.assert_no_process_left();
+}
+
+#[test]
+fn a_release_that_fails_starts_no_server() {
+    let Some(shop) = Shop::new() else { return };
+    // A database that can't be there.
+    shop.set(["DATABASE_URL=sqlite:////no/such/folder/shop.db"]);
+    let output = shop.start(["--no-prefix"]).run();
+    let output = output.expect_that(1, "nothing of our own", |output| output.stderr.is_empty());
+    assert!(output.out().contains("unable to open database file"), "{}", output.out());
+    assert!(!output.out().contains("web.1 started"), "{}", output.out());
+}
+
+#[test]
+fn a_development_server_that_reloads_leaves_no_process_behind() {
+    let Some(shop) = Shop::new() else { return };
+    shop.migrate();
+    let port = two_free_ports();
+    shop.sandbox.write("project/Procfile.dev", "web: python manage.py runserver 127.0.0.1:$PORT\n");
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let run = shop.start(["-f", "Procfile.dev", "-p", &port.to_string(), "--timeout", "1440m"]);
+        let running = run.spawn();
+        wait_for_port(port);
+        let (head, _) = http_get(port, "/healthz", "");
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        running.kill(signal);
+        let output = running.wait();
+        let status = 128 + signal.as_raw();
+        output.expect_that(status, "nothing on stderr", |output| output.stderr.is_empty());
+        shop.sandbox.assert_no_process_left();
+    }
 }

@@ -317,10 +317,10 @@ fn a_planned_command_is_said_to_be_planned() {
     for args in [
         &["edit"][..],
         &["-e", "staging", "grant", "bob"],
-        &["start", "--", "sh"],
+        &["diff", "--", "sh"],
         &["rotate", "--help"],
     ] {
-        let word = args.iter().find(|word| ["edit", "grant", "start", "rotate"].contains(word));
+        let word = args.iter().find(|word| ["edit", "grant", "diff", "rotate"].contains(word));
         let told = format!(
             "vault: `{}` is planned, and not in this version\n\
              hint: `vault help` shows what there is\n",

@@ -1,20 +1,24 @@
 //! The one integration binary. A file that is not listed here fails `rooms`.
 
+mod formations;
 mod support;
 mod vaults;
 
 mod attacks;
 mod attacks_around;
 mod attacks_files;
+mod check;
 mod django;
 mod docs;
 mod exit;
 mod golden;
+mod honcho;
 mod identity;
 mod import_export;
 mod init;
 mod leaks;
 mod process_memory;
+mod redact;
 mod rooms;
 mod run;
 mod run_environment;
@@ -23,5 +27,14 @@ mod selftest;
 mod set_get;
 mod show;
 mod signals;
+mod start;
+mod start_control;
+mod start_ending;
+mod start_environment;
+mod start_output;
+mod start_rules;
+mod start_sandbox;
+mod units;
+mod units_readers;
 mod values;
 mod writing;

@@ -297,7 +297,10 @@ fn bash_completes_commands_variables_and_environments_without_a_key() {
     assert_eq!(names(&["vault", "get", "-e", "s"]), ["staging"]);
     assert_eq!(names(&["vault", "init", "--from", "p"]), ["production"]);
     assert_eq!(names(&["vault", "expo"]), ["export"]);
-    assert_eq!(names(&["vault", "export", ""]), ["dotenv", "json"]);
+    assert_eq!(
+        names(&["vault", "export", ""]),
+        ["dotenv", "json", "systemd", "supervisord", "runit", "compose", "k8s-deployment"]
+    );
     assert!(completed_by_bash(&sandbox, &["vault", "get", "--form"]) == ["--format"]);
 }
 

@@ -43,6 +43,15 @@ pub(crate) fn needs_other_user() -> Option<u32> {
     None
 }
 
+/// Whether the kernel gives this user a pid namespace, as `--sandbox` wants it.
+#[track_caller]
+pub(crate) fn needs_namespaces() -> bool {
+    let words = ["--user", "--pid", "--mount", "--fork", "--map-current-user", "--mount-proc"];
+    let mut probe = Command::new("unshare");
+    probe.args(words).arg("true").stdin(Stdio::null()).stderr(Stdio::null());
+    probe.status().is_ok_and(|status| status.success()) || skip("user and pid namespaces")
+}
+
 /// The full path of `program` as a shell would find it.
 pub(crate) fn find_program(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;

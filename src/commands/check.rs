@@ -1,0 +1,348 @@
+//! `vault check`: what is wrong before anything is started.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+
+use clap::Args;
+use serde_json::json;
+
+use super::Context;
+use super::wanted::{Item, Loaded, Wanted};
+use crate::cli::ui::count;
+use crate::crypto::keys::Identity;
+use crate::error::{Error, Kind, Result, shown_path};
+use crate::process::environ::{Policy, build};
+use crate::process::formation::DEFAULT_PORT;
+use crate::process::procfile::Procfile;
+use crate::process::replace::find;
+use crate::vars::Vars;
+use crate::vars::name::{EnvName, VarName, nearest, shown};
+use crate::vault::exposure::exposed_to;
+use crate::vault::{Key, Project, Vault, missing};
+
+/// Check the Procfile and the environments without starting anything
+///
+/// Works without a key, and says what it could not look at then. The status is 1 if something is wrong;
+/// with --strict also if something only looks wrong.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Count warnings as errors
+    #[arg(long)]
+    strict: bool,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// It will not work, or can't be trusted.
+    Error,
+    /// It may not be what was meant.
+    Warning,
+    /// What was found in order, or was not looked at.
+    Note,
+}
+
+impl Level {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Findings(Vec<(Level, String)>);
+
+impl Findings {
+    fn error(&mut self, text: impl Into<String>) {
+        self.0.push((Level::Error, text.into()));
+    }
+
+    fn warn(&mut self, text: impl Into<String>) {
+        self.0.push((Level::Warning, text.into()));
+    }
+
+    fn note(&mut self, text: impl Into<String>) {
+        self.0.push((Level::Note, text.into()));
+    }
+
+    fn failed(&mut self, error: &Error) {
+        for message in error.messages() {
+            self.error(message.clone());
+        }
+    }
+}
+
+/// Runs it. The status is 0 or 1.
+pub(crate) fn run(args: &CheckArgs, context: &Context) -> Result<u8> {
+    let mut found = Findings::default();
+    let all = |project: &Project| {
+        project.environments().map(|names| names.into_iter().map(Item::Environment).collect())
+    };
+    match context.wanted_or(all) {
+        Ok(wanted) => {
+            let dotenv = read_dotenv(context, &wanted, &mut found);
+            check_procfile(context, &wanted, &dotenv.vars, &mut found);
+            if let Some(project) = &wanted.project {
+                check_environments(context, project, &wanted, &dotenv.vars, &mut found);
+            }
+        }
+        Err(error) => found.failed(&error),
+    }
+    tell(context, &found)?;
+    let bad = |level: Level| level == Level::Error || (args.strict && level == Level::Warning);
+    Ok(u8::from(found.0.iter().any(|(level, _)| bad(*level))))
+}
+
+/// The variables of the dotenv files, and what is wrong with those.
+fn read_dotenv(context: &Context, wanted: &Wanted, found: &mut Findings) -> Loaded {
+    let loaded = wanted.load_files().unwrap_or_else(|error| {
+        found.failed(&error);
+        Loaded::default()
+    });
+    for notice in &loaded.notices {
+        found.warn(notice.clone());
+    }
+    for item in &wanted.items {
+        if let Item::File(path) = item
+            && context.git_tracks(path, false)
+        {
+            found.error(format!(
+                "{}: git tracks it, with its values in plaintext",
+                shown_path(path)
+            ));
+        }
+    }
+    if let Some(path) = wanted.unread_dotenv() {
+        let told = shown_path(&path);
+        if context.git_tracks(&path, false) {
+            found.error(format!("{told}: git tracks it, with its values in plaintext"));
+        }
+        found.note(format!("{told}: not read, because there is a vault"));
+    }
+    loaded
+}
+
+fn check_procfile(context: &Context, wanted: &Wanted, vars: &Vars, found: &mut Findings) {
+    let path = context.procfile_path(wanted, vars);
+    let told = shown_path(&path);
+    if wanted.project.is_some() && context.globals.procfile.is_none() && !path.exists() {
+        return found.note(format!("{told}: not there, so there is nothing to start"));
+    }
+    let procfile = match Context::read_procfile(&path) {
+        Ok(procfile) => procfile,
+        Err(error) => return found.failed(&error),
+    };
+    for ignored in &procfile.ignored {
+        found.warn(format!("{told}:{}: not a process: {}", ignored.line, ignored.why));
+    }
+    if procfile.types.is_empty() {
+        found.warn(format!("{told}: there is no process in it"));
+    }
+    for one in &procfile.types {
+        if let Some(program) = missing_program(context, wanted, &one.command) {
+            let line = one.line;
+            found.warn(format!("{told}:{line}: {}: `{program}` is not found on PATH", one.name));
+        }
+    }
+    check_runner(wanted, &procfile, found);
+    let names: Vec<&str> = procfile.names().collect();
+    found.note(format!("{told}: valid procfile detected ({})", names.join(", ")));
+}
+
+/// Process types that `vault.toml` names and the Procfile doesn't have.
+fn check_runner(wanted: &Wanted, procfile: &Procfile, found: &mut Findings) {
+    let named: BTreeSet<&str> = wanted.settings.runner.types().collect();
+    for name in named {
+        let type_name = name.split('.').next().unwrap_or_default();
+        if procfile.find(name).or_else(|| procfile.find(type_name)).is_none() {
+            let near = nearest(name, procfile.names())
+                .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            found.warn(format!(
+                "vault.toml: `[runner]` names `{}`, which is no process type{near}",
+                shown(name)
+            ));
+        }
+    }
+}
+
+/// The program of a command, if it is plain which one that is and it isn't there.
+fn missing_program(context: &Context, wanted: &Wanted, command: &str) -> Option<String> {
+    const BUILT_IN: [&str; 27] = [
+        ".", ":", "[", "alias", "case", "cd", "command", "echo", "eval", "exit", "export", "false",
+        "for", "if", "kill", "printf", "pwd", "read", "set", "source", "test", "trap", "true",
+        "ulimit", "umask", "wait", "while",
+    ];
+    let words = shell_words::split(command).ok()?;
+    let is_assignment =
+        |word: &str| word.split_once('=').is_some_and(|(name, _)| name.parse::<VarName>().is_ok());
+    let mut words = words.iter().skip_while(|word| is_assignment(word) || *word == "exec");
+    let mut word = words.next()?;
+    // What `vault run -- CMD` runs is what matters.
+    if word == "vault" && words.next().is_some_and(|word| word == "run") {
+        word = words.skip_while(|word| *word != "--").nth(1)?;
+    }
+    let plain = |c: char| c.is_alphanumeric() || "._-+/@".contains(c);
+    if !word.chars().all(plain) || BUILT_IN.contains(&word.as_str()) {
+        return None;
+    }
+    let place = if word.contains('/') {
+        wanted.home.join(word).into()
+    } else {
+        OsStr::new(word).to_owned()
+    };
+    find(&place, context.outside.get("PATH")).err().map(|_| shown(word))
+}
+
+fn check_environments(
+    context: &Context,
+    project: &Project,
+    wanted: &Wanted,
+    files: &Vars,
+    found: &mut Findings,
+) {
+    let identities = match context.find_identities() {
+        Ok(identities) => identities,
+        Err(error) => {
+            found.failed(&error);
+            None
+        }
+    };
+    let mut vaults = Vec::new();
+    for name in wanted.environments() {
+        match project.read(&name) {
+            Ok(vault) => vaults.push(vault),
+            Err(error) => found.failed(&error),
+        }
+    }
+    if identities.is_none() && !vaults.is_empty() {
+        found.note("no private key: what is stored was not decrypted, and `[required]` was only checked by name");
+    }
+    for vault in &vaults {
+        check_vault(context, wanted, vault, identities.as_deref(), files, found);
+    }
+    check_names(&vaults, found);
+}
+
+/// One environment: readable, whole, with all that is required, and nobody who has left knows its values.
+fn check_vault(
+    context: &Context,
+    wanted: &Wanted,
+    vault: &Vault,
+    identities: Option<&[Identity]>,
+    files: &Vars,
+    found: &mut Findings,
+) {
+    let name = vault.environment();
+    let opened = identities.map(|identities| vault.open(&Key::Identities(identities.to_vec())));
+    let vars = match opened {
+        Some(Ok(opened)) => match vault.vars(&opened) {
+            Ok(vars) => Some(vars),
+            Err(error) => return found.failed(&error),
+        },
+        Some(Err(error)) if error.kind() == Kind::NoAccess => {
+            found.note(format!(
+                "{name}: your key opens nothing here, so its values were not checked"
+            ));
+            None
+        }
+        Some(Err(error)) => return found.failed(&error),
+        None => None,
+    };
+    check_required(context, wanted, vault, vars.as_ref(), files, found);
+    for (rule, stored) in
+        vault.file.secrets.keys().filter_map(|stored| {
+            Some((super::check_storable(stored, &wanted.settings).err()?, stored))
+        })
+    {
+        found.error(format!("{name}: {stored}: {rule}"));
+    }
+    let holders = vault.file.members.len();
+    if holders == 1 {
+        found.warn(format!("{name}: one member alone holds it; a lost key is a lost environment"));
+    }
+    for former in vault.file.former.keys() {
+        let known = exposed_to(&vault.file, former);
+        if !known.is_empty() {
+            let who = former.member();
+            found.warn(format!(
+                "{name}: {who} left and still knows {}; `vault status` names them",
+                count(known.len(), "value")
+            ));
+        }
+    }
+    let verified = if vars.is_some() { "whole and authentic" } else { "readable" };
+    found.note(format!("{name}: {verified}, {}", count(vault.file.secrets.len(), "value")));
+}
+
+fn check_required(
+    context: &Context,
+    wanted: &Wanted,
+    vault: &Vault,
+    vars: Option<&Vars>,
+    files: &Vars,
+    found: &mut Findings,
+) {
+    let name = vault.environment();
+    let mut all = vars.cloned().unwrap_or_default();
+    all.overlay(files.clone());
+    let whole = build(&context.outside.environment, &all, &Policy::default());
+    let port = DEFAULT_PORT.to_string();
+    let value = |wanted: &VarName| {
+        let there = whole.get(OsStr::new(wanted.as_str()));
+        let there = there.map(|value| value.as_encoded_bytes().to_vec());
+        // `start` gives each process one.
+        there.or_else(|| (wanted.as_str() == "PORT").then(|| port.clone().into_bytes()))
+    };
+    for one in missing(&wanted.settings, std::slice::from_ref(name), value) {
+        // Without the values only a name that isn't stored can be missed.
+        if vars.is_some() || !vault.file.secrets.contains_key(one.name) {
+            found.error(format!("{name}: {} {}", one.name, one.why));
+        }
+    }
+}
+
+/// Names that some environments have and others don't.
+fn check_names(vaults: &[Vault], found: &mut Findings) {
+    let all: BTreeSet<&VarName> =
+        vaults.iter().flat_map(|vault| vault.file.secrets.keys()).collect();
+    for vault in vaults.iter().filter(|vault| !vault.file.secrets.is_empty()) {
+        let lacking: Vec<&str> = all
+            .iter()
+            .filter(|name| !vault.file.secrets.contains_key(**name))
+            .map(|name| name.as_str())
+            .collect();
+        if !lacking.is_empty() {
+            let have: BTreeSet<&EnvName> = vaults
+                .iter()
+                .filter(|other| lacking.iter().any(|name| other.file.secrets.contains_key(*name)))
+                .map(Vault::environment)
+                .collect();
+            let have: Vec<&str> = have.into_iter().map(EnvName::as_str).collect();
+            found.warn(format!(
+                "{}: has no {}, which {} has",
+                vault.environment(),
+                lacking.join(", "),
+                have.join(", ")
+            ));
+        }
+    }
+}
+
+fn tell(context: &Context, found: &Findings) -> Result<()> {
+    let text = if context.ui.json {
+        let all: Vec<_> = found
+            .0
+            .iter()
+            .map(|(level, message)| json!({ "level": level.word(), "message": message }))
+            .collect();
+        format!("{}\n", serde_json::Value::Array(all))
+    } else {
+        let line = |(level, message): &(Level, String)| format!("{}: {message}\n", level.word());
+        found.0.iter().map(line).collect::<Vec<_>>().concat()
+    };
+    context.ui.out(text.as_bytes())
+}
