@@ -209,13 +209,18 @@ def which(name):
     return found or sys.exit(f"there is no {name} here")
 
 
-def report(options, bench, rows):
-    version = subprocess.run([bench.vault, "version"], capture_output=True, text=True, check=True).stdout.strip()
+def machine(vault, rounds):
+    """What was measured, where, and under which load, in one line."""
+    version = subprocess.run([vault, "version"], capture_output=True, text=True, check=True).stdout.strip()
     model = next((line.partition(":")[2].strip() for line in lines("/proc/cpuinfo") if line.startswith("model name")),
                  platform.processor() or "unknown processor")
-    out = [f"{version}; {model}, {os.cpu_count()} cores; {platform.system()} {platform.release()}; "
-           f"{' '.join(platform.libc_ver())}; Python {platform.python_version()}; {options.rounds} rounds; "
-           f"load {os.getloadavg()[0]:.1f} at the end", "",
+    return (f"{version}; {model}, {os.cpu_count()} cores; {platform.system()} {platform.release()}; "
+            f"{' '.join(platform.libc_ver())}; Python {platform.python_version()}; {rounds} rounds; "
+            f"load {os.getloadavg()[0]:.1f} at the end")
+
+
+def report(options, bench, rows):
+    out = [machine(bench.vault, options.rounds), "",
            "| A | B | A, ms | B, ms | time A / B | middle half | peak A, KiB | peak B, KiB |",
            "|---|---|---:|---:|---:|---:|---:|---:|"]
     for one, other, (a, b), (low, high), peaks in rows:
