@@ -260,6 +260,24 @@ const COUNTS: &str = "exec 2>/dev/null; n=0; trap 'n=$((n+1))' INT; trap 'echo i
                       touch ready; while :; do sleep 0.02; done";
 
 #[test]
+fn a_process_that_has_stopped_itself_can_tidy_up() {
+    let stopped =
+        "exec 2>/dev/null; trap 'echo tidied; exit 0' TERM; echo $$ >it; kill -STOP $$; sleep 1000";
+    let sandbox = project(&format!("a: {stopped}\n"));
+    let running = start(&sandbox, LATER).spawn();
+    let process = pid_in(&sandbox.path("project/it"));
+    let state = || std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    until(|| state().contains(") T "), "the process to be stopped");
+    running.kill(Signal::TERM);
+    plainly(running.wait()).expect(
+        143,
+        "a.1 started (pid=N)\nSIGTERM received\nsending SIGTERM to a.1 (pid N)\ntidied\n\
+         a.1 stopped (rc=0)\n",
+        "",
+    );
+}
+
+#[test]
 fn one_key_press_is_one_round_of_signals() {
     if !needs("setsid") {
         return;

@@ -243,10 +243,13 @@ fn exit(status: WaitStatus) -> Option<Exit> {
     signal.or_else(|| status.exit_status().map(Exit::Code))
 }
 
-/// Sends a signal to a process's group. False where nobody is in it.
+/// Sends a signal to a process's group, and lets those of it go on who were stopped, or they could not
+/// answer it. False where nobody is in it.
 pub(crate) fn signal_group(leader: Pid, signal: Signal) -> bool {
-    rustix::process::Pid::from_raw(leader)
-        .is_some_and(|pid| rustix::process::kill_process_group(pid, system_signal(signal)).is_ok())
+    use rustix::process::{Signal as System, kill_process_group};
+    let Some(group) = rustix::process::Pid::from_raw(leader) else { return false };
+    let sent = kill_process_group(group, system_signal(signal)).is_ok();
+    sent && kill_process_group(group, System::CONT).is_ok()
 }
 
 /// Sends a signal to one process.
