@@ -109,9 +109,6 @@ pub(crate) fn run(args: &StartArgs, context: &Context) -> Result<u8> {
         return Ok(0);
     }
     let hidden = if args.no_redact { None } else { Patterns::of(&loaded.secret).map(Arc::new) };
-    if loaded.used_a_plugin {
-        platform::reap_children();
-    }
     let environment = environments(args, context, &wanted, loaded.vars);
     for instance in release.iter().chain(&instances).take(1) {
         wanted.check_required(&environment.of(instance, false)).map_err(Error::before_command)?;
