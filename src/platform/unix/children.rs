@@ -15,19 +15,10 @@ use rustix::process::{WaitOptions, WaitStatus};
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
-use crate::platform::{Exit, Signal, Size};
+use crate::platform::{Exit, Outlet, Signal, Size, Stream};
 
 /// The number of a process; of a session's leader also that of its group.
 pub(crate) type Pid = i32;
-
-/// Where a child's output goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outlet {
-    /// Standard output and standard error into one pipe; standard input is ours.
-    Pipe,
-    /// A terminal of this size for all three, which is the child's controlling one.
-    Terminal(Size),
-}
 
 /// Starts `argv` in a new session, and gives its number and what it will write, to be read without
 /// waiting.
@@ -98,17 +89,6 @@ fn open_terminal(size: Size) -> io::Result<(OwnedFd, OwnedFd)> {
     let theirs = rustix::fs::open(name.as_c_str(), flags, Mode::empty())?;
     rustix::termios::tcsetwinsize(&theirs, winsize(size))?;
     Ok((ours, theirs))
-}
-
-/// One way out of a child that [`spawn_beside`] started.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    /// What the child writes, to be read without waiting.
-    pub(crate) input: File,
-    /// Where it would have gone.
-    pub(crate) output: File,
-    /// Both are terminals.
-    pub(crate) is_terminal: bool,
 }
 
 /// Starts `argv` in our own process group, with its standard output and standard error led through us.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
-use crate::platform::{Caught, Signal};
+use crate::platform::{Caught, Interest, Signal};
 
 /// Something to wait for.
 pub(crate) type Handle<'a> = BorrowedFd<'a>;
@@ -29,17 +29,6 @@ pub(crate) fn output_handle() -> Handle<'static> {
 /// Standard output, to be written without a buffer.
 pub(crate) fn output_file() -> io::Result<File> {
     rustix::stdio::stdout().try_clone_to_owned().map(File::from)
-}
-
-/// What of a handle is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Interest {
-    /// Something to read, or its end.
-    Read,
-    /// Room to write.
-    Write,
-    /// Only that the other side is gone.
-    Closed,
 }
 
 /// Waits until one of the handles is ready, for at most `patience`, and says which are.

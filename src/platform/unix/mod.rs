@@ -23,15 +23,14 @@ use rustix::termios::{LocalModes, OptionalActions};
 use signal_hook::consts::SIGINT;
 
 pub(crate) use self::children::{
-    Outlet, Pid, Stream, adopt_orphans, children, group_is_alive, local_time, pipe, reap,
-    set_terminal_size, signal_group, signal_process, spawn, spawn_beside, terminal_size,
+    Pid, adopt_orphans, children, group_is_alive, local_time, pipe, reap, set_terminal_size,
+    signal_group, signal_process, spawn, spawn_beside, terminal_size,
 };
 pub(crate) use self::events::{
-    Handle, Interest, Signals, end_by_signal, handle, output_file, output_handle, status_of,
-    wait_for,
+    Handle, Signals, end_by_signal, handle, output_file, output_handle, status_of, wait_for,
 };
 pub(crate) use self::guard::Guard;
-pub(crate) use self::sandbox::{Sandbox, SandboxRefused, enter_sandbox};
+pub(crate) use self::sandbox::enter_sandbox;
 pub(crate) use self::socket::{Connection, Listener, default_runtime_folder, folder_identity};
 use super::Ended;
 

@@ -5,25 +5,7 @@
 use std::fs::File;
 use std::io;
 
-use crate::platform::Exit;
-
-/// On which side of the border this process is.
-#[derive(Debug)]
-pub(crate) enum Sandbox {
-    /// Inside, as process 1. What was to be done is done here.
-    Inside,
-    /// Outside, after the inside has ended.
-    Over(Exit),
-}
-
-/// What the kernel refused, and why.
-#[derive(Debug)]
-pub(crate) struct SandboxRefused {
-    /// In the words of its manual.
-    pub(crate) step: &'static str,
-    /// Its reason.
-    pub(crate) error: io::Error,
-}
+use crate::platform::{Exit, Sandbox, SandboxRefused};
 
 /// Enters the sandbox. Comes back twice: inside at once, outside when that is over.
 ///
@@ -84,7 +66,8 @@ fn settle(mut link: std::os::unix::net::UnixStream) -> Result<(), SandboxRefused
 /// reaches the inside by itself, because both are in one process group.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn watch(mut link: std::os::unix::net::UnixStream, child: super::Pid) -> io::Result<Exit> {
-    use super::{Interest, Signals};
+    use super::Signals;
+    use crate::platform::Interest;
     use crate::platform::Signal::{Child, Hup, Int, Quit, Term};
     use io::{Read as _, Write as _};
     let signals = Signals::catch(&[Hup, Int, Quit, Term, Child])?;

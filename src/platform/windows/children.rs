@@ -8,7 +8,9 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::platform::{Caught, Exit, Signal, Size};
+use crate::platform::{
+    Caught, Exit, Interest, Outlet, Sandbox, SandboxRefused, Signal, Size, Stream,
+};
 
 /// The number of a process.
 pub(crate) type Pid = i32;
@@ -17,15 +19,6 @@ pub(crate) type Handle<'a> = PhantomData<&'a ()>;
 
 fn not_here<T>() -> io::Result<T> {
     Err(io::ErrorKind::Unsupported.into())
-}
-
-/// Where a child's output goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outlet {
-    /// A pipe.
-    Pipe,
-    /// A terminal of this size.
-    Terminal(Size),
 }
 
 /// Nothing can be started this way.
@@ -37,17 +30,6 @@ pub(crate) fn spawn<'a>(
     _: Outlet,
 ) -> io::Result<(Pid, File)> {
     not_here()
-}
-
-/// One way out of a child.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    /// What the child writes.
-    pub(crate) input: File,
-    /// Where it would have gone.
-    pub(crate) output: File,
-    /// Both are terminals.
-    pub(crate) is_terminal: bool,
 }
 
 /// Nothing can be started this way.
@@ -119,17 +101,6 @@ pub(crate) fn output_file() -> io::Result<File> {
     not_here()
 }
 
-/// What of a handle is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Interest {
-    /// Something to read.
-    Read,
-    /// Room to write.
-    Write,
-    /// The other side is gone.
-    Closed,
-}
-
 /// Nothing can be waited for.
 pub(crate) fn wait_for(_: &[(Handle<'_>, Interest)], _: Option<Duration>) -> io::Result<Vec<bool>> {
     not_here()
@@ -165,25 +136,6 @@ pub(crate) fn status_of(_: Signal) -> u8 {
 
 /// There are no signals.
 pub(crate) fn end_by_signal(_: i32) {}
-
-/// On which side of the border this process is.
-#[derive(Debug)]
-#[allow(dead_code, reason = "the other systems make both")]
-pub(crate) enum Sandbox {
-    /// Inside.
-    Inside,
-    /// Outside, after the inside has ended.
-    Over(Exit),
-}
-
-/// What was refused, and why.
-#[derive(Debug)]
-pub(crate) struct SandboxRefused {
-    /// In the words of its manual.
-    pub(crate) step: &'static str,
-    /// The reason.
-    pub(crate) error: io::Error,
-}
 
 /// There are no pid namespaces here.
 pub(crate) fn enter_sandbox() -> Result<Sandbox, SandboxRefused> {
