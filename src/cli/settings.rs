@@ -46,10 +46,18 @@ impl Outside {
     }
 
     /// Our folder for configuration: `$XDG_CONFIG_HOME/vault`, else `~/.config/vault`, on every system.
-    /// A relative `XDG_CONFIG_HOME` counts as unset (XDG Base Directory Specification).
     pub(crate) fn config_folder(&self) -> Option<PathBuf> {
-        let given =
-            self.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let given = self.xdg_folder("XDG_CONFIG_HOME");
         given.or_else(|| Some(self.home()?.join(".config"))).map(|folder| folder.join("vault"))
+    }
+
+    /// The folder for what lives as long as the login: `$XDG_RUNTIME_DIR`.
+    pub(crate) fn runtime_folder(&self) -> Option<PathBuf> {
+        self.xdg_folder("XDG_RUNTIME_DIR")
+    }
+
+    /// A relative path counts as unset (XDG Base Directory Specification).
+    fn xdg_folder(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).map(PathBuf::from).filter(|path| path.is_absolute())
     }
 }

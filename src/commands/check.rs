@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::path::Path;
 
 use clap::Args;
 use serde_json::json;
@@ -16,7 +17,7 @@ use crate::process::formation::DEFAULT_PORT;
 use crate::process::procfile::Procfile;
 use crate::process::replace::find;
 use crate::vars::Vars;
-use crate::vars::name::{EnvName, VarName, nearest, shown};
+use crate::vars::name::{EnvName, VarName, shown};
 use crate::vault::exposure::exposed_to;
 use crate::vault::{Key, Project, Vault, missing};
 
@@ -107,23 +108,22 @@ fn read_dotenv(context: &Context, wanted: &Wanted, found: &mut Findings) -> Load
         found.warn(notice.clone());
     }
     for item in &wanted.items {
-        if let Item::File(path) = item
-            && context.git_tracks(path, false)
-        {
-            found.error(format!(
-                "{}: git tracks it, with its values in plaintext",
-                shown_path(path)
-            ));
+        if let Item::File(path) = item {
+            check_untracked(context, path, found);
         }
     }
     if let Some(path) = wanted.unread_dotenv() {
-        let told = shown_path(&path);
-        if context.git_tracks(&path, false) {
-            found.error(format!("{told}: git tracks it, with its values in plaintext"));
-        }
-        found.note(format!("{told}: not read, because there is a vault"));
+        check_untracked(context, &path, found);
+        found.note(format!("{}: not read, because there is a vault", shown_path(&path)));
     }
     loaded
+}
+
+fn check_untracked(context: &Context, path: &Path, found: &mut Findings) {
+    if context.git_tracks(path, false) {
+        let told = shown_path(path);
+        found.error(format!("{told}: git tracks it, with its values in plaintext"));
+    }
 }
 
 fn check_procfile(context: &Context, wanted: &Wanted, vars: &Vars, found: &mut Findings) {
@@ -136,8 +136,8 @@ fn check_procfile(context: &Context, wanted: &Wanted, vars: &Vars, found: &mut F
         Ok(procfile) => procfile,
         Err(error) => return found.failed(&error),
     };
-    for ignored in &procfile.ignored {
-        found.warn(format!("{told}:{}: not a process: {}", ignored.line, ignored.why));
+    for notice in procfile.notices(&path) {
+        found.warn(notice);
     }
     if procfile.types.is_empty() {
         found.warn(format!("{told}: there is no process in it"));
@@ -157,13 +157,10 @@ fn check_procfile(context: &Context, wanted: &Wanted, vars: &Vars, found: &mut F
 fn check_runner(wanted: &Wanted, procfile: &Procfile, found: &mut Findings) {
     let named: BTreeSet<&str> = wanted.settings.runner.types().collect();
     for name in named {
-        let type_name = name.split('.').next().unwrap_or_default();
-        if procfile.find(name).or_else(|| procfile.find(type_name)).is_none() {
-            let near = nearest(name, procfile.names())
-                .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        if let Some(suggestion) = procfile.lacks(name) {
+            let told = shown(name);
             found.warn(format!(
-                "vault.toml: `[runner]` names `{}`, which is no process type{near}",
-                shown(name)
+                "vault.toml: `[runner]` names `{told}`, which is no process type{suggestion}"
             ));
         }
     }

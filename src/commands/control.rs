@@ -1,7 +1,5 @@
 //! `vault ps`, `vault stop` and `vault restart`: a word to the `vault start` that runs in this project.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::Context;
@@ -61,9 +59,8 @@ pub(crate) fn restart(args: &RestartArgs, context: &Context) -> Result<()> {
 }
 
 fn ask(context: &Context, request: &Request) -> Result<Vec<String>> {
-    let folder = control::folder(context.outside.get("XDG_RUNTIME_DIR").map(PathBuf::from));
-    let wanted_home = context.wanted_home()?;
-    control::ask(&folder, &wanted_home, request)
+    let folder = control::folder(context.outside.runtime_folder());
+    control::ask(&folder, &context.wanted_home()?, request)
 }
 
 /// Names as they were typed: what no process can be called is refused here.

@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::units::{self, UnitArgs};
 use super::{Context, unknown_variable, variables};
-use crate::error::{Error, Result, reason, shown_path};
+use crate::error::{Error, Result, shown_path};
+use crate::platform;
 use crate::process::units::UnitFormat;
 use crate::vars::export::{self, Format};
 use crate::vars::name::{nearest, shown};
@@ -127,27 +128,40 @@ fn write(path: &Path, text: &[u8], context: &Context) -> Result<()> {
     let told = shown_path(path);
     match path.symlink_metadata() {
         Ok(there) if !there.is_file() => {
-            return Err(Error::failed(format!(
-                "`{told}` is a link or no regular file, and is not written through"
-            )));
+            return Err(not_written(path, "a link or no regular file"));
         }
         Ok(_) => context.confirm(&format!("`{told}` will be replaced"))?,
         Err(_) => {}
     }
-    let folder =
-        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let failed =
-        |error: std::io::Error| Error::failed(format!("cannot write `{told}`: {}", reason(&error)));
-    // tempfile makes it 0600 from the first moment.
-    let mut file =
-        tempfile::Builder::new().prefix(".vault-export.").tempfile_in(folder).map_err(failed)?;
-    file.write_all(text).map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
+    replace_file(path, text, None)?;
     if context.git_tracks(path, true) {
         context
             .ui
             .warn(&format!("git does not ignore `{told}`, which holds the values in plaintext"));
         context.ui.hint(&format!("add `{told}` to .gitignore"));
     }
+    Ok(())
+}
+
+/// The refusal to write to what is no plain file or folder.
+pub(super) fn not_written(path: &Path, what: &str) -> Error {
+    let told = shown_path(path);
+    Error::failed(format!("`{told}` is {what}, and is not written through"))
+}
+
+/// Puts the bytes in the place of the file, so that a reader sees the old or the new one. Its mode is
+/// 0600, or `mode`.
+pub(super) fn replace_file(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<()> {
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |error: std::io::Error| Error::io("write", path, &error);
+    // tempfile makes it 0600 from the first moment.
+    let mut file =
+        tempfile::Builder::new().prefix(".vault-export.").tempfile_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    if let Some(mode) = mode {
+        platform::set_mode(file.as_file(), mode).map_err(failed)?;
+    }
+    file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }

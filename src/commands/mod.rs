@@ -192,17 +192,27 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
+/// The name of the environment whose file an item of `-e` names, as `envs/staging.toml`.
+fn named_by_file(item: &str) -> Option<&str> {
+    let stem = item.strip_suffix(".toml")?.rsplit('/').next()?;
+    stem.parse::<EnvName>().is_ok().then_some(stem)
+}
+
+/// Whether an item of `-e` can only be a dotenv file: no name of an environment has a dot or a slash.
+fn is_dotenv(item: &str) -> bool {
+    item.contains(['.', '/']) && named_by_file(item).is_none()
+}
+
 /// An item of `-e` as the name of an environment.
 fn environment_item(project: &Project, item: &str) -> Result<EnvName> {
-    let stem = item.strip_suffix(".toml").and_then(|path| path.rsplit('/').next());
-    if let Some(name) = stem.filter(|name| name.parse::<EnvName>().is_ok()) {
+    if let Some(name) = named_by_file(item) {
         let told = Error::usage(format!(
             "`{}` is a file; an environment is given by its name",
             shown(item)
         ));
         return Err(told.hint(format!("write `-e {name}`")));
     }
-    if item.contains(['.', '/']) {
+    if is_dotenv(item) {
         return Err(Error::usage(format!(
             "`{}` is a dotenv file, and this command works on environments of the vault",
             shown(item)

@@ -57,7 +57,7 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8> {
             .ui
             .warn("there is no vault and no `.env` here: the command gets nothing from either");
     }
-    let loaded = wanted.load(context)?;
+    let loaded = wanted.load(context, args.redact)?;
     let policy = Policy {
         preserve: args
             .preserve_env
@@ -73,8 +73,7 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8> {
     if loaded.used_a_plugin {
         platform::reap_children();
     }
-    let hidden = if args.redact { Patterns::of(&loaded.secret) } else { None };
-    match hidden {
+    match Patterns::of(&loaded.secret) {
         Some(hidden) => run_beside(&program, &args.command, &child, &Arc::new(hidden)),
         None => replace(&program, &args.command, child),
     }

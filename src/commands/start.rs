@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::process::procfile::{ProcessType, Procfile, RELEASE};
 use crate::process::redact::Patterns;
 use crate::process::supervise::{Plan, Rules, supervise};
 use crate::vars::Vars;
-use crate::vars::name::{VarName, nearest, shown};
+use crate::vars::name::{VarName, shown};
 use crate::vault::settings::duration;
 
 /// Start the processes of the Procfile
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &StartArgs, context: &Context) -> Result<u8> {
     // In a sandbox the kernel does its work. Without it, as where there may be no more processes, the first
     // that is started says so.
     let guard = if args.sandbox { None } else { Guard::start(rules.timeout).ok() };
-    let loaded = wanted.load(context).map_err(Error::before_command)?;
+    let loaded = wanted.load(context, !args.no_redact).map_err(Error::before_command)?;
     let path = context.procfile_path(&wanted, &loaded.vars);
     let procfile = Context::read_procfile(&path)?;
     let types = formation::selected(&procfile, &args.processes)?;
@@ -108,10 +108,10 @@ pub(crate) fn run(args: &StartArgs, context: &Context) -> Result<u8> {
     if release.is_none() && instances.is_empty() {
         return Ok(0);
     }
-    let hidden = if args.no_redact { None } else { Patterns::of(&loaded.secret).map(Arc::new) };
+    let hidden = Patterns::of(&loaded.secret).map(Arc::new);
     let environment = environments(args, context, &wanted, loaded.vars);
-    for instance in release.iter().chain(&instances).take(1) {
-        wanted.check_required(&environment.of(instance, false)).map_err(Error::before_command)?;
+    if let Some(first) = release.iter().chain(&instances).next() {
+        wanted.check_required(&environment.of(first, false)).map_err(Error::before_command)?;
     }
     let folder = if context.globals.app_root.is_some() || wanted.home.as_os_str().is_empty() {
         context.outside.folder.clone()
@@ -130,15 +130,6 @@ pub(crate) fn run(args: &StartArgs, context: &Context) -> Result<u8> {
         listener: listener(context),
         guard,
     })
-}
-
-impl Context {
-    /// Where the processes of this project are looked for, without reading anything.
-    pub(crate) fn wanted_home(&self) -> Result<PathBuf> {
-        let project = self.find_project()?.filter(crate::vault::Project::exists);
-        let home = self.home(project.as_ref());
-        Ok(self.outside.folder.join(home))
-    }
 }
 
 fn refused(why: &SandboxRefused) -> Error {
@@ -232,9 +223,8 @@ fn tell(
     for notice in &loaded.notices {
         context.ui.warn(notice);
     }
-    for ignored in &procfile.ignored {
-        let told = shown_path(path);
-        context.ui.warn(&format!("{told}:{}: not a process: {}", ignored.line, ignored.why));
+    for notice in procfile.notices(path) {
+        context.ui.warn(&notice);
     }
     if procfile.types.is_empty() {
         context.ui.warn(&format!("{}: there is no process in it", shown_path(path)));
@@ -252,11 +242,9 @@ fn tell(
     ];
     for (flag, list) in lists {
         for name in list {
-            let type_name = name.split('.').next().unwrap_or_default();
-            if procfile.find(&name).or_else(|| procfile.find(type_name)).is_none() {
-                let near = nearest(&name, procfile.names())
-                    .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                context.ui.warn(&format!("`{flag} {}`: no such process type{near}", shown(&name)));
+            if let Some(suggestion) = procfile.lacks(&name) {
+                let told = shown(&name);
+                context.ui.warn(&format!("`{flag} {told}`: no such process type{suggestion}"));
             }
         }
     }
@@ -295,8 +283,7 @@ impl Environments {
             }
             None => build(&self.parent, &self.vars, &self.policy),
         };
-        let names_itself = self.vars.iter().any(|(name, _)| name.as_str() == "HONCHO_PROCESS_NAME");
-        if !names_itself {
+        if self.vars.get_named("HONCHO_PROCESS_NAME").is_none() {
             child.insert("HONCHO_PROCESS_NAME".into(), (&instance.name).into());
         }
         child.insert("VAULT_PROCESS_NAME".into(), (&instance.name).into());
@@ -307,7 +294,7 @@ impl Environments {
 
 /// The socket for `ps`, `stop` and `restart`. A machine without a place for it can do without.
 fn listener(context: &Context) -> Option<platform::Listener> {
-    let folder = control::folder(context.outside.get("XDG_RUNTIME_DIR").map(PathBuf::from));
+    let folder = control::folder(context.outside.runtime_folder());
     let home = context.wanted_home().ok()?;
     match control::listen(&folder, &home) {
         Ok(listener) => Some(listener),

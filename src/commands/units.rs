@@ -1,17 +1,16 @@
 //! `vault export FORMAT LOCATION` for the formats that run a Procfile.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 use clap::Args;
 
 use super::Context;
+use super::export::{not_written, replace_file};
 use super::start::base_port;
 use super::wanted::{Item, Wanted};
 use crate::cli::ui::count;
-use crate::error::{Error, Result, reason, shown_path};
-use crate::platform;
+use crate::error::{Error, Result, shown_path};
 use crate::process::formation::{self, Concurrency, Instance};
 use crate::process::replace::this_program;
 use crate::process::units::{self, Plan, UnitFile, UnitFormat};
@@ -134,9 +133,8 @@ fn instances(args: &UnitArgs, context: &Context, wanted: &Wanted) -> Result<Vec<
     let vars = wanted.load_files()?.vars;
     let path = context.procfile_path(wanted, &vars);
     let procfile = Context::read_procfile(&path)?;
-    for one in &procfile.ignored {
-        let told = shown_path(&path);
-        context.ui.warn(&format!("{told}:{}: not a process: {}", one.line, one.why));
+    for notice in procfile.notices(&path) {
+        context.ui.warn(&notice);
     }
     let concurrency = Concurrency::parse(args.concurrency.as_deref().unwrap_or_default())?;
     for name in concurrency.names().filter(|name| procfile.find(name).is_none()) {
@@ -204,32 +202,12 @@ fn put(location: &Path, files: &[UnitFile]) -> Result<()> {
             std::fs::create_dir_all(folder)
                 .map_err(|error| Error::io("make the folder", folder, &error))?;
         }
-        write(folder, &path, file)?;
+        replace_file(&path, file.text.as_bytes(), Some(file.mode))?;
     }
     Ok(())
-}
-
-fn not_written(path: &Path, what: &str) -> Error {
-    let told = shown_path(path);
-    Error::failed(format!("`{told}` is {what}, and is not written through"))
 }
 
 /// The folders that a relative path goes through.
 fn folders(path: &Path) -> impl Iterator<Item = &Path> {
     path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty())
-}
-
-/// Puts the text in the place of the file, so that a reader sees the old or the new one.
-fn write(folder: &Path, path: &Path, file: &UnitFile) -> Result<()> {
-    let failed = |error: std::io::Error| {
-        Error::failed(format!("cannot write `{}`: {}", shown_path(path), reason(&error)))
-    };
-    // A relative LOCATION may be empty in the parent of a file directly in it.
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let mut temporary =
-        tempfile::Builder::new().prefix(".vault-export.").tempfile_in(folder).map_err(failed)?;
-    temporary.write_all(file.text.as_bytes()).map_err(failed)?;
-    platform::set_mode(temporary.as_file(), file.mode).map_err(failed)?;
-    temporary.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
 }

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::{Context, check_storable};
-use crate::error::{Error, Kind, Result, reason, shown_path};
+use crate::error::{Error, Kind, Result, shown_path};
 use crate::platform;
 use crate::process::environ::Environment;
 use crate::process::procfile::Procfile;
@@ -44,7 +44,7 @@ pub(crate) struct Wanted {
 pub(crate) struct Loaded {
     /// All variables, the later over the earlier.
     pub(crate) vars: Vars,
-    /// Those of environments alone: what has to be hidden in output.
+    /// Those of environments alone, if that was asked for: what has to be hidden in output.
     pub(crate) secret: Vars,
     /// Lines of dotenv files that count for nothing.
     pub(crate) notices: Vec<String>,
@@ -101,7 +101,7 @@ impl Context {
 
     /// Where the Procfile is looked for: `-d`; else the working directory, unless only the project above
     /// has one.
-    pub(super) fn home(&self, project: Option<&Project>) -> PathBuf {
+    fn home(&self, project: Option<&Project>) -> PathBuf {
         if let Some(folder) = &self.globals.app_root {
             return folder.clone();
         }
@@ -116,13 +116,8 @@ impl Context {
 
     /// One name of the list: an environment where there is a vault and it can be the name of one.
     fn item(&self, project: Option<&Project>, item: &str) -> Result<Item> {
-        if let Some(project) = project {
-            let stem = item.strip_suffix(".toml").and_then(|path| path.rsplit('/').next());
-            if stem.is_some_and(|name| name.parse::<EnvName>().is_ok())
-                || !item.contains(['.', '/'])
-            {
-                return super::environment_item(project, item).map(Item::Environment);
-            }
+        if let Some(project) = project.filter(|_| !super::is_dotenv(item)) {
+            return super::environment_item(project, item).map(Item::Environment);
         }
         let path = self.globals.app_root.clone().unwrap_or_default().join(item);
         if path.is_file() || is_pipe(&path) {
@@ -142,9 +137,13 @@ impl Context {
             None => error.hint("there is no vault here, so `-e` names dotenv files"),
         })
     }
-}
 
-impl Context {
+    /// Where the processes of this project are looked for, without reading anything.
+    pub(crate) fn wanted_home(&self) -> Result<PathBuf> {
+        let project = self.find_project()?.filter(Project::exists);
+        Ok(self.outside.folder.join(self.home(project.as_ref())))
+    }
+
     /// Reads the Procfile at `path`.
     pub(crate) fn read_procfile(path: &Path) -> Result<Procfile> {
         /// More is no Procfile.
@@ -251,8 +250,9 @@ impl Wanted {
         Ok(loaded)
     }
 
-    /// Reads and decrypts all of it. A key is looked for only if there is something to decrypt.
-    pub(crate) fn load(&self, context: &Context) -> Result<Loaded> {
+    /// Reads and decrypts all of it. A key is looked for only if there is something to decrypt. With `hides`,
+    /// what has to be hidden is kept apart.
+    pub(crate) fn load(&self, context: &Context, hides: bool) -> Result<Loaded> {
         let mut loaded = Loaded::default();
         let mut key = None;
         for item in &self.items {
@@ -265,7 +265,9 @@ impl Wanted {
                         none => none.insert(context.key()?),
                     };
                     let vars = decrypt(context, project, &self.settings, name, key)?;
-                    loaded.secret.overlay(vars.clone());
+                    if hides {
+                        loaded.secret.overlay(vars.clone());
+                    }
                     loaded.vars.overlay(vars);
                 }
             }
@@ -279,8 +281,7 @@ impl Wanted {
 fn read_file(path: &Path, loaded: &mut Loaded) -> Result<()> {
     const LIMIT: u64 = 8 << 20;
     let told = shown_path(path);
-    let failed =
-        |error: std::io::Error| Error::failed(format!("cannot read `{told}`: {}", reason(&error)));
+    let failed = |error: std::io::Error| Error::io("read", path, &error);
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     std::io::Read::read_to_end(&mut std::io::Read::take(file, LIMIT + 1), &mut bytes)

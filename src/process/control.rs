@@ -117,10 +117,8 @@ impl Client {
     }
 }
 
-/// The folder of the sockets, in the runtime folder of the user: `XDG_RUNTIME_DIR` if it is set.
+/// The folder of the sockets, in the runtime folder of the user, or where the system has one for him.
 pub(crate) fn folder(runtime: Option<PathBuf>) -> PathBuf {
-    // A relative one counts as unset (XDG Base Directory Specification).
-    let runtime = runtime.filter(|folder| folder.is_absolute());
     runtime.unwrap_or_else(platform::default_runtime_folder).join("vault")
 }
 

@@ -23,6 +23,13 @@ pub(crate) struct Instance {
     pub(crate) port: u32,
 }
 
+impl Instance {
+    /// Whether the name of a type, or of a single process, means this one.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.type_name == name
+    }
+}
+
 /// How many processes of each type: `web=2,worker=0`. A type that isn't named has one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Concurrency(Vec<(String, u32)>);

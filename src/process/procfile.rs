@@ -85,6 +85,24 @@ impl Procfile {
         self.types.iter().map(|one| one.name.as_str())
     }
 
+    /// Tells each line of the file at `path` that was left out.
+    pub(crate) fn notices(&self, path: &Path) -> impl Iterator<Item = String> {
+        let told = shown_path(path);
+        let line = move |one: &Ignored| format!("{told}:{}: not a process: {}", one.line, one.why);
+        self.ignored.iter().map(line)
+    }
+
+    /// Whether `name` is neither a type nor, as in `web.1`, a process of one. With what was perhaps meant, to
+    /// be said behind it.
+    pub(crate) fn lacks(&self, name: &str) -> Option<String> {
+        let type_name = name.split('.').next().unwrap_or_default();
+        if self.find(name).or_else(|| self.find(type_name)).is_some() {
+            return None;
+        }
+        let near = nearest(name, self.names());
+        Some(near.map_or_else(String::new, |near| format!("; did you mean `{near}`?")))
+    }
+
     /// The error for a type that isn't there, with the near name or all of them.
     pub(crate) fn unknown(&self, name: &str) -> Error {
         let error = Error::new(

@@ -11,14 +11,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::environ::Environment;
-use super::redact::{Patterns, Redactor};
+use super::redact::{HOLD, Patterns, Redactor};
 use super::replace::not_started;
 use crate::error::{Error, Result, reason};
-use crate::platform::{self, Exit, Handle, Interest, Pid, Signal, Signals, Size, Stream};
+use crate::platform::{self, Exit, Handle, Interest, Pid, Signal, Signals, Stream};
 
-/// Bytes that may begin a value are held back for no longer than this when output pauses, so that a
-/// prompt is seen.
-const HOLD: Duration = Duration::from_millis(100);
 /// A pipe that is ready takes so much without waiting (`PIPE_BUF`, pipe(7)).
 const AT_ONCE: usize = 4096;
 
@@ -56,7 +53,7 @@ impl Watch {
     fn run(mut self) -> io::Result<Exit> {
         loop {
             if let Some(exit) = self.exit
-                && self.filters.iter_mut().all(Filter::is_drained)
+                && self.filters.iter().all(Filter::is_drained)
             {
                 return Ok(exit);
             }
@@ -109,6 +106,8 @@ struct Filter {
     output: File,
     is_terminal: bool,
     redactor: Redactor,
+    /// Where what is read lands.
+    buffer: Vec<u8>,
     decided: Vec<u8>,
     written: usize,
     holding_since: Option<Instant>,
@@ -117,15 +116,23 @@ struct Filter {
 impl Filter {
     fn new(stream: Stream, redactor: Redactor) -> Self {
         let Stream { input, output, is_terminal } = stream;
-        let (decided, input) = (Vec::new(), Some(input));
-        Self { input, output, is_terminal, redactor, decided, written: 0, holding_since: None }
+        Self {
+            input: Some(input),
+            output,
+            is_terminal,
+            redactor,
+            buffer: vec![0; 64 << 10],
+            decided: Vec::new(),
+            written: 0,
+            holding_since: None,
+        }
     }
 
     fn has_pending(&self) -> bool {
         self.written < self.decided.len()
     }
 
-    fn is_drained(&mut self) -> bool {
+    fn is_drained(&self) -> bool {
         self.input.is_none() && !self.has_pending()
     }
 
@@ -156,10 +163,10 @@ impl Filter {
                 continue;
             }
             let Some(input) = &mut self.input else { return Ok(()) };
-            let mut buffer = vec![0; 64 << 10];
-            match input.read(&mut buffer) {
+            match input.read(&mut self.buffer) {
                 Ok(count) if count > 0 => {
-                    self.redactor.push(buffer.get(..count).unwrap_or_default(), &mut self.decided);
+                    let read = self.buffer.get(..count).unwrap_or_default();
+                    self.redactor.push(read, &mut self.decided);
                     self.holding_since = self.redactor.is_holding().then(Instant::now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -207,7 +214,7 @@ impl Filter {
         if let (true, Some(input), Some(size)) =
             (self.is_terminal, &self.input, platform::terminal_size())
         {
-            platform::set_terminal_size(input, Size { ..size });
+            platform::set_terminal_size(input, size);
         }
     }
 }

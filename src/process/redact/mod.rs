@@ -7,11 +7,15 @@ mod forms;
 mod patterns;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
 pub(crate) use self::patterns::Patterns;
 use self::patterns::Verdict;
+
+/// Held bytes wait for the rest of a value no longer than this when output pauses, so that a prompt is seen.
+pub(crate) const HOLD: Duration = Duration::from_millis(100);
 
 /// The filter of one stream: what goes in comes out with each value replaced by `[redacted NAME]`.
 ///

@@ -94,9 +94,7 @@ impl Supervisor {
 
 /// The places that are meant by the names of types and processes; all by none.
 fn meant(slots: &[Slot], names: &[String]) -> Result<Vec<usize>, String> {
-    let is = |slot: &Slot, name: &String| {
-        slot.instance.name == *name || slot.instance.type_name == *name
-    };
+    let is = |slot: &Slot, name: &String| slot.instance.is_called(name);
     if let Some(unknown) = names.iter().find(|name| !slots.iter().any(|slot| is(slot, name))) {
         return Err(unknown.clone());
     }

@@ -281,9 +281,7 @@ impl Supervisor {
 
 /// The place of a process, with the rules that concern it.
 fn place(instance: &Instance, index: usize, rules: &Rules, hidden: Option<&Arc<Patterns>>) -> Slot {
-    let concerned = |list: &[String]| {
-        list.iter().any(|name| *name == instance.type_name || *name == instance.name)
-    };
+    let concerned = |list: &[String]| list.iter().any(|name| instance.is_called(name));
     let redactor = hidden.map(|patterns| Redactor::new(Arc::clone(patterns)));
     let source = Source::new(&instance.name, index, concerned(&rules.quiet), redactor);
     let signal = [&instance.name, &instance.type_name]

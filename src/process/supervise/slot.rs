@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::platform::{Exit, Pid, Signal};
 use crate::process::formation::Instance;
 use crate::process::output::{Printer, Source};
+use crate::process::redact::HOLD;
 
 /// A place in the formation. It keeps its name, port and colour through restarts.
 #[expect(clippy::struct_excessive_bools, reason = "each is a rule of its own")]
@@ -85,9 +86,6 @@ const WELL: Duration = Duration::from_secs(60);
 /// A process that has ended leaves at most so much in a pipe (pipe(7), `pipe-max-size`). What comes after
 /// that is from others who hold the pipe.
 pub(super) const LEFT_IN_PIPE: usize = 1 << 20;
-
-/// Held bytes wait for the rest of a value no longer than this when output pauses.
-const HOLD: Duration = Duration::from_millis(100);
 
 /// How often the end of somebody who need not be our child is looked for.
 const LOOK: Duration = Duration::from_millis(20);
