@@ -46,6 +46,9 @@ struct GlobalArgs {
     /// Open with the recovery passphrase (with `init`: make a recovery key)
     #[arg(long, global = true)]
     recovery: bool,
+    /// Read an environment under a data key that was replaced since, this once
+    #[arg(long, global = true)]
+    old_key: bool,
     /// When to colour what goes to the terminal
     #[arg(
         long,
@@ -91,6 +94,12 @@ enum Command {
     Import(commands::import::ImportArgs),
     Export(Box<commands::export::ExportArgs>),
     Status(commands::status::StatusArgs),
+    Members(commands::members::MembersArgs),
+    Request(commands::request::RequestArgs),
+    Grant(commands::grant::GrantArgs),
+    Revoke(commands::revoke::RevokeArgs),
+    Rotate(commands::rotate::RotateArgs),
+    Trust(commands::trust::TrustArgs),
     Key(commands::key::KeyArgs),
     Completions(completions::CompletionsArgs),
     /// Print the version
@@ -117,13 +126,23 @@ fn start(arguments: &[OsString], outside: Outside) -> u8 {
         return not_understood(arguments, &outside);
     };
     let color = cli.globals.color();
-    let GlobalArgs { app_root, env, procfile, recovery, no_prefix, verbose, json, yes, .. } =
-        cli.globals;
+    let GlobalArgs {
+        app_root,
+        env,
+        procfile,
+        recovery,
+        old_key,
+        no_prefix,
+        verbose,
+        json,
+        yes,
+        ..
+    } = cli.globals;
     let ui = Ui::new(color, verbose, json, &outside);
     let context = Context {
         outside,
         ui,
-        globals: Globals { app_root, env, procfile, recovery, no_prefix, yes },
+        globals: Globals { app_root, env, procfile, recovery, old_key, no_prefix, yes },
     };
     let of_run = matches!(cli.command, Command::Run(_));
     match dispatch(&cli.command, &context) {
@@ -151,6 +170,12 @@ fn dispatch(command: &Command, context: &Context) -> Result<u8> {
         Command::Import(args) => commands::import::run(args, context),
         Command::Export(args) => commands::export::run(args, context),
         Command::Status(args) => commands::status::run(args, context),
+        Command::Members(args) => commands::members::run(args, context),
+        Command::Request(args) => commands::request::run(args, context),
+        Command::Grant(args) => commands::grant::run(args, context),
+        Command::Revoke(args) => commands::revoke::run(args, context),
+        Command::Rotate(args) => commands::rotate::run(args, context),
+        Command::Trust(args) => commands::trust::run(args, context),
         Command::Key(args) => commands::key::run(args, context),
         Command::Completions(args) => completions::run(args, context),
         Command::Version => {
@@ -236,22 +261,8 @@ fn nearest(suggested: &ContextValue) -> Option<String> {
 
 /// A word that is no command of this version: one that is planned, or one of another program's.
 fn not_a_command(error: &clap::Error) -> Option<Error> {
-    const PLANNED: [&str; 14] = [
-        "diff",
-        "doctor",
-        "edit",
-        "git-setup",
-        "grant",
-        "log",
-        "man",
-        "members",
-        "request",
-        "resolve",
-        "revoke",
-        "rotate",
-        "scan",
-        "trust",
-    ];
+    const PLANNED: [&str; 8] =
+        ["diff", "doctor", "edit", "git-setup", "log", "man", "resolve", "scan"];
     if error.kind() != ErrorKind::InvalidSubcommand {
         return None;
     }

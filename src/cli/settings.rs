@@ -51,6 +51,12 @@ impl Outside {
         given.or_else(|| Some(self.home()?.join(".config"))).map(|folder| folder.join("vault"))
     }
 
+    /// Our folder for what is remembered: `$XDG_STATE_HOME/vault`, else `~/.local/state/vault`.
+    pub(crate) fn state_folder(&self) -> Option<PathBuf> {
+        let given = self.xdg_folder("XDG_STATE_HOME");
+        given.or_else(|| Some(self.home()?.join(".local/state"))).map(|folder| folder.join("vault"))
+    }
+
     /// The folder for what lives as long as the login: `$XDG_RUNTIME_DIR`.
     pub(crate) fn runtime_folder(&self) -> Option<PathBuf> {
         self.xdg_folder("XDG_RUNTIME_DIR")

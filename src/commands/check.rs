@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Context;
+use super::pins::Purpose;
 use super::wanted::{Item, Loaded, Wanted};
 use crate::cli::ui::count;
 use crate::crypto::keys::Identity;
@@ -219,7 +220,7 @@ fn check_environments(
         found.note("no private key: what is stored was not decrypted, and `[required]` was only checked by name");
     }
     for vault in &vaults {
-        check_vault(context, wanted, vault, identities.as_deref(), files, found);
+        check_vault(context, project, wanted, vault, identities.as_deref(), files, found);
     }
     check_names(&vaults, found);
 }
@@ -227,6 +228,7 @@ fn check_environments(
 /// One environment: readable, whole, with all that is required, and nobody who has left knows its values.
 fn check_vault(
     context: &Context,
+    project: &Project,
     wanted: &Wanted,
     vault: &Vault,
     identities: Option<&[Identity]>,
@@ -234,7 +236,15 @@ fn check_vault(
     found: &mut Findings,
 ) {
     let name = vault.environment();
-    let opened = identities.map(|identities| vault.open(&Key::Identities(identities.to_vec())));
+    let opened = identities.map(|identities| {
+        let key = Key::Identities(identities.to_vec());
+        context.unlock(project, vault, &key, Purpose::Read)
+    });
+    if matches!(opened, Some(Ok(_))) && context.keeps_no_pin() {
+        found.note(format!(
+            "{name}: no pin is kept here, so a rebuilt file would not be noticed (VAULT_PIN)"
+        ));
+    }
     let vars = match opened {
         Some(Ok(opened)) => match vault.vars(&opened) {
             Ok(vars) => Some(vars),

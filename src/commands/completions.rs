@@ -1,5 +1,6 @@
 //! `vault completions SHELL`, and what is completed. Names come from the files, without any key.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::Args;
@@ -64,6 +65,20 @@ pub(crate) fn variable_names() -> ArgValueCandidates {
             .collect();
         all.sort_unstable();
         all.dedup();
+        all.into_iter().map(CompletionCandidate::new).collect()
+    })
+}
+
+/// The members of all its environments, and those who ask.
+pub(crate) fn member_names() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let Some(project) = project() else { return Vec::new() };
+        let names = project.environments().unwrap_or_default();
+        let vaults = names.iter().filter_map(|name| project.read(name).ok());
+        let all: BTreeSet<String> = vaults
+            .flat_map(|vault| vault.file.members.into_keys().chain(vault.file.requests.into_keys()))
+            .map(|name| name.to_string())
+            .collect();
         all.into_iter().map(CompletionCandidate::new).collect()
     })
 }

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use zeroize::Zeroizing;
 
+use super::pins::Purpose;
 use super::{Context, check_storable, now};
 use crate::error::{Error, Kind, Result, reason, shown_path};
+use crate::format::Opened;
 use crate::secret::Secret;
 use crate::vars::name::{EnvName, VarName};
 use crate::vars::{dotenv, import};
+use crate::vault::Vault;
 use crate::vault::settings::Settings;
-use crate::vault::{Key, Vault};
 
 /// Bring variables in from a plaintext file
 ///
@@ -72,7 +74,9 @@ pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
     let items = read(args)?;
     check(&items, &project.settings()?, &args.told())?;
     let key = context.key()?;
-    let plan = plan(args, &project.read(&environment)?, &key, &items)?;
+    let vault = project.read(&environment)?;
+    let opened = context.unlock(&project, &vault, &key, Purpose::Write)?;
+    let plan = plan(args, &vault, &opened, &items)?;
     if args.dry_run {
         return context.ui.out(plan.to_text().as_bytes());
     }
@@ -84,9 +88,9 @@ pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
     }
     let now = now();
     context.change(&project, &environment, |vault| {
-        let opened = vault.open(&key)?;
+        let opened = context.unlock(&project, vault, &key, Purpose::Write)?;
         // What was confirmed is what is done, and nothing that came in between.
-        if self::plan(args, vault, &key, &items)? != plan {
+        if self::plan(args, vault, &opened, &items)? != plan {
             return Err(Error::failed(format!(
                 "{environment} was changed by somebody else meanwhile"
             ))
@@ -175,11 +179,10 @@ fn check(items: &[Item], settings: &Settings, told: &str) -> Result<()> {
     Err(Error::several(Kind::Integrity, messages).hint(hint))
 }
 
-fn plan(args: &ImportArgs, vault: &Vault, key: &Key, items: &[Item]) -> Result<Plan> {
-    let opened = vault.open(key)?;
+fn plan(args: &ImportArgs, vault: &Vault, opened: &Opened, items: &[Item]) -> Result<Plan> {
     let mut plan = Plan::default();
     for item in items {
-        match vault.get(&opened, &item.name)? {
+        match vault.get(opened, &item.name)? {
             None => plan.added.push(item.name.clone()),
             Some(old) if old != item.value => plan.changed.push(item.name.clone()),
             Some(_) => {}

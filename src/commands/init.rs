@@ -6,23 +6,21 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::pins::{Purpose, seen};
+use super::recovery::Recovery;
 use super::{Context, key, now};
 use crate::cli::prompt;
 use crate::cli::ui::count;
-use crate::crypto;
 use crate::crypto::keys::{Identity, PublicKey};
 use crate::error::{Error, Result};
 use crate::format::{Author, FormerName, NewFile, NewMember, Opened, Record, VaultFile};
 use crate::process::git;
-use crate::secret::Secret;
 use crate::vars::name::{EnvName, MemberName};
 use crate::vault::exposure::{clock_is_poisoned, time_of_new_key, time_of_removal};
 use crate::vault::{Key, Project, Vault, join};
 
 /// What a project gets if it names nothing else.
 const DEFAULTS: [&str; 3] = ["development", "staging", "production"];
-/// The member name of a recovery key.
-const RECOVERY: &str = "recovery";
 
 /// Make a vault, or add environments to one
 ///
@@ -78,16 +76,16 @@ pub(crate) fn run(args: &InitArgs, context: &Context) -> Result<()> {
     let recovery = context.globals.recovery.then(|| Recovery::make(&me.name)).transpose()?;
     let maker = Maker { context, me: &me, source: source.as_ref(), recovery: recovery.as_ref() };
     // Everything that can fail is done before the first file is written.
-    let vaults: Vec<Vault> = new
+    let vaults: Vec<(Vault, Opened)> = new
         .iter()
         .map(|name| maker.build(project.path(name), name, args.with_members))
         .collect::<Result<_>>()?;
     if let Some(recovery) = &recovery {
-        context.ui.say("recovery passphrase, shown this once: write it down and lock it away");
-        context.ui.raw_line(recovery.passphrase.expose_str().unwrap_or_default());
+        recovery.show(context);
     }
-    for vault in &vaults {
+    for (vault, opened) in &vaults {
         project.create(vault)?;
+        context.pin(vec![seen(&project, vault, opened)])?;
         let values = vault.file.secrets.len();
         let copied =
             if values > 0 { format!(" with {}", count(values, "value")) } else { String::new() };
@@ -148,7 +146,8 @@ fn wanted(
 fn source(context: &Context, project: &Project, name: &str) -> Result<(Vault, Opened)> {
     let environment: EnvName = name.parse().map_err(|_| project.unknown(name))?;
     let vault = project.read(&environment)?;
-    let opened = vault.open(&Key::Identities(context.identities()?))?;
+    let key = Key::Identities(context.identities()?);
+    let opened = context.unlock(project, &vault, &key, Purpose::Read)?;
     Ok((vault, opened))
 }
 
@@ -206,7 +205,7 @@ fn as_member(project: &Project, existing: &[EnvName], identity: &Identity) -> Op
 }
 
 /// A member name from git's user.email, else from the login name. `root` says nothing of who it is.
-fn suggested(context: &Context) -> Result<MemberName> {
+pub(super) fn suggested(context: &Context) -> Result<MemberName> {
     let words = ["config", "user.email"].map(OsStr::new);
     let mail = git(&words, &context.surroundings());
     let login = context.outside.text("USER").filter(|login| login != "root");
@@ -228,31 +227,6 @@ fn suggested(context: &Context) -> Result<MemberName> {
     answer.trim().parse().map_err(|_| unknown())
 }
 
-/// A recovery key: a member like any other, whose private key lies in the file under a passphrase.
-struct Recovery {
-    passphrase: Secret,
-    key: PublicKey,
-    locked: Vec<u8>,
-}
-
-impl Recovery {
-    fn make(me: &MemberName) -> Result<Self> {
-        if me.as_str() == RECOVERY {
-            return Err(Error::usage(
-                "your member name can't be `recovery` when a recovery key is made",
-            )
-            .hint("add `--name ME`"));
-        }
-        let (identity, passphrase) = (Identity::generate(), crypto::generate_passphrase());
-        let (Some(key), Some(line)) = (identity.public_key(), identity.secret_line()) else {
-            return Err(Error::failed("cannot make a recovery key"));
-        };
-        let text = Secret::new([line.expose(), b"\n"].concat());
-        let locked = crypto::lock(text.expose(), &passphrase)?;
-        Ok(Self { passphrase, key, locked })
-    }
-}
-
 /// What the new environments have in common.
 struct Maker<'a> {
     context: &'a Context,
@@ -262,7 +236,12 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn build(&self, path: PathBuf, environment: &EnvName, with_members: bool) -> Result<Vault> {
+    fn build(
+        &self,
+        path: PathBuf,
+        environment: &EnvName,
+        with_members: bool,
+    ) -> Result<(Vault, Opened)> {
         let now = now();
         let mut members = self.members();
         let mut former = BTreeMap::new();
@@ -288,20 +267,15 @@ impl Maker<'_> {
                 vault.copy(&opened, source, theirs, name)?;
             }
         }
-        Ok(vault)
+        Ok((vault, opened))
     }
 
     /// Who makes it, and the recovery key if one is wanted.
     fn members(&self) -> BTreeMap<MemberName, NewMember> {
         let me = NewMember { key: self.me.key.clone(), locked: None, issued_by: None };
         let mut members = BTreeMap::from([(self.me.name.clone(), me)]);
-        if let (Some(recovery), Ok(name)) = (self.recovery, RECOVERY.parse()) {
-            let member = NewMember {
-                key: recovery.key.clone(),
-                locked: Some(recovery.locked.clone()),
-                issued_by: Some(self.me.name.clone()),
-            };
-            members.insert(name, member);
+        if let Some(recovery) = self.recovery {
+            members.insert(recovery.name.clone(), recovery.member(&self.me.name));
         }
         members
     }

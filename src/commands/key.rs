@@ -29,11 +29,12 @@ enum KeyCommand {
         #[arg(long)]
         passphrase: bool,
     },
+    Recovery(super::recovery::RecoveryArgs),
 }
 
 /// Runs it.
 pub(crate) fn run(args: &KeyArgs, context: &Context) -> Result<()> {
-    match args.command {
+    match &args.command {
         KeyCommand::Show => {
             let identities = context.identities()?;
             for identity in &identities {
@@ -41,7 +42,8 @@ pub(crate) fn run(args: &KeyArgs, context: &Context) -> Result<()> {
             }
             Ok(())
         }
-        KeyCommand::New { passphrase } => show(&make(context, passphrase)?, context),
+        KeyCommand::New { passphrase } => show(&make(context, *passphrase)?, context),
+        KeyCommand::Recovery(args) => super::recovery::run(args, context),
     }
 }
 

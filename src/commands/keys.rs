@@ -23,12 +23,6 @@ const CREDENTIAL: &str = "vault-key";
 impl Context {
     /// What opens a vault: the passphrase of `--recovery`, or the user's private keys.
     pub(crate) fn key(&self) -> Result<Key> {
-        if self.outside.get("VAULT_PIN").is_some() {
-            return Err(Error::failed(
-                "VAULT_PIN is set, and this version can't hold an environment to it",
-            )
-            .hint("unset VAULT_PIN to go on without that protection"));
-        }
         if self.globals.recovery {
             return self.passphrase("recovery passphrase").map(Key::Recovery);
         }

@@ -5,15 +5,24 @@ pub(crate) mod completions;
 pub(crate) mod control;
 pub(crate) mod export;
 pub(crate) mod get;
+pub(crate) mod grant;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod key;
 mod keys;
 pub(crate) mod list;
+pub(crate) mod members;
+pub(crate) mod pins;
+mod recovery;
+pub(crate) mod request;
+pub(crate) mod revoke;
+pub(crate) mod rotate;
 pub(crate) mod run;
 pub(crate) mod set;
 pub(crate) mod start;
 pub(crate) mod status;
+mod team;
+pub(crate) mod trust;
 mod units;
 pub(crate) mod unset;
 mod wanted;
@@ -23,16 +32,19 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use self::pins::Purpose;
 use crate::cli::settings::Outside;
 use crate::cli::ui::Ui;
 use crate::error::{Error, Result};
 use crate::format::Opened;
 use crate::process::{Surroundings, git};
 use crate::vars::name::{EnvName, VarName, nearest, shown};
+use crate::vault::pins::Seen;
 use crate::vault::settings::Settings;
 use crate::vault::{Project, Vault};
 
 /// What was typed before or after the subcommand.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Globals {
     /// `--app-root`.
@@ -43,6 +55,8 @@ pub(crate) struct Globals {
     pub(crate) procfile: Option<PathBuf>,
     /// `--recovery`.
     pub(crate) recovery: bool,
+    /// `--old-key`.
+    pub(crate) old_key: bool,
     /// `--no-prefix` before `start`.
     pub(crate) no_prefix: bool,
     /// `--yes`.
@@ -123,15 +137,10 @@ impl Context {
         }
     }
 
-    /// Reads an environment and opens it with this user's key.
+    /// Reads an environment and opens it with this user's key, to be read.
     pub(crate) fn open(&self, project: &Project, environment: &EnvName) -> Result<(Vault, Opened)> {
         let vault = project.read(environment)?;
-        let opened = vault.open(&self.key()?)?;
-        self.ui.detail(&format!(
-            "{environment}: opened as {}, data key {}",
-            opened.me(),
-            opened.fingerprint()
-        ));
+        let opened = self.unlock(project, &vault, &self.key()?, Purpose::Read)?;
         Ok((vault, opened))
     }
 
@@ -142,12 +151,37 @@ impl Context {
         environment: &EnvName,
         change: impl FnOnce(&mut Vault) -> Result<T>,
     ) -> Result<T> {
+        self.tell_losses(project, std::slice::from_ref(environment))?;
+        project.change(environment, self.globals.yes, change)
+    }
+
+    /// Changes several environments: all, or none, or the message says which. `wrote` hears of each one,
+    /// and gives what is to be remembered of it.
+    pub(crate) fn change_all<T>(
+        &self,
+        project: &Project,
+        environments: &[EnvName],
+        change: impl FnMut(&mut Vault) -> Result<T>,
+        mut wrote: impl FnMut(&Vault, &T) -> Option<Seen>,
+    ) -> Result<Vec<T>> {
+        self.tell_losses(project, environments)?;
+        let mut seen = Vec::new();
+        let note = |vault: &Vault, result: &T| seen.extend(wrote(vault, result));
+        let changed = project.change_all(environments, self.globals.yes, change, note);
+        // What is in its place is remembered even where the rest failed.
+        self.pin(seen)?;
+        changed
+    }
+
+    fn tell_losses(&self, project: &Project, environments: &[EnvName]) -> Result<()> {
         if self.globals.yes {
-            for loss in project.read(environment)?.losses() {
-                self.ui.warn(&format!("{loss} is dropped"));
+            for environment in environments {
+                for loss in project.read(environment)?.losses() {
+                    self.ui.warn(&format!("{loss} is dropped"));
+                }
             }
         }
-        project.change(environment, self.globals.yes, change)
+        Ok(())
     }
 
     /// Where helper programs run: where we do.

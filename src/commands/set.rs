@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use zeroize::Zeroizing;
 
+use super::pins::Purpose;
 use super::{Context, check_storable, now};
 use crate::cli::prompt;
 use crate::cli::ui::count;
@@ -13,8 +14,9 @@ use crate::crypto;
 use crate::error::{Error, Result, reason, shown_path};
 use crate::secret::Secret;
 use crate::vars::hex;
-use crate::vars::name::{VarName, shown};
+use crate::vars::name::{MemberName, VarName, shown};
 use crate::vault::SetOutcome;
+use crate::vault::exposure::known_to;
 
 /// Set variables of an environment
 ///
@@ -52,7 +54,7 @@ pub(crate) fn run(args: &SetArgs, context: &Context) -> Result<()> {
     // Before anything is asked: a key that opens nothing is told first.
     let key = context.key()?;
     let vault = project.read(&environment)?;
-    vault.open(&key)?;
+    context.unlock(&project, &vault, &key, Purpose::Write)?;
     let open_to_set = |name: &VarName| !(args.if_missing && vault.file.secrets.contains_key(name));
     let mut pairs = Vec::new();
     for (name, value) in wanted.into_iter().filter(|(name, _)| open_to_set(name)) {
@@ -68,17 +70,20 @@ pub(crate) fn run(args: &SetArgs, context: &Context) -> Result<()> {
     }
     let now = now();
     let outcomes = context.change(&project, &environment, |vault| {
-        let opened = vault.open(&key)?;
+        let opened = context.unlock(&project, vault, &key, Purpose::Write)?;
         let mut outcomes = Vec::new();
         for (name, value) in &pairs {
             // Somebody else may have set it since it was looked at.
             let there = vault.file.secrets.contains_key(name);
             if !(args.if_missing && there) {
-                outcomes.push((name, vault.set(&opened, name, value, None, now)?));
+                let knew = known_to(&vault.file, name).into_iter().cloned().collect();
+                let became = vault.set(&opened, name, value, None, now)?;
+                outcomes.push(Outcome { name, became, knew });
             }
         }
         Ok(outcomes)
     })?;
+    tell_closed(context, environment.as_str(), &outcomes);
     if context.ui.err_is_terminal() {
         tell(context, environment.as_str(), &outcomes);
         if args.pairs.iter().any(|pair| pair.contains('=')) {
@@ -88,9 +93,28 @@ pub(crate) fn run(args: &SetArgs, context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn tell(context: &Context, environment: &str, outcomes: &[(&VarName, SetOutcome)]) {
-    for (name, outcome) in outcomes {
-        let what = match outcome {
+/// What became of one variable.
+struct Outcome<'a> {
+    name: &'a VarName,
+    became: SetOutcome,
+    /// Former members who knew the old value.
+    knew: Vec<MemberName>,
+}
+
+/// Says whom a new value has shut out. That the source has it too, only its user knows.
+fn tell_closed(context: &Context, environment: &str, outcomes: &[Outcome<'_>]) {
+    let closed = |one: &&Outcome<'_>| one.became == SetOutcome::Changed && !one.knew.is_empty();
+    for Outcome { name, knew, .. } in outcomes.iter().filter(closed) {
+        let names: Vec<&str> = knew.iter().map(MemberName::as_str).collect();
+        context
+            .ui
+            .say(&format!("{environment}: {name} is new: {} knew the old value", names.join(", ")));
+    }
+}
+
+fn tell(context: &Context, environment: &str, outcomes: &[Outcome<'_>]) {
+    for Outcome { name, became, .. } in outcomes {
+        let what = match became {
             SetOutcome::Added => "added",
             SetOutcome::Changed => "changed",
             SetOutcome::Same => "has this value already",

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
+use super::pins::Purpose;
 use super::{Context, day};
 use crate::cli::ui::count;
 use crate::crypto::keys::{Identity, PublicKey};
@@ -11,7 +12,7 @@ use crate::format::{Fingerprint, FormerName, VaultFile};
 use crate::vars::hex;
 use crate::vars::name::{MemberName, VarName};
 use crate::vault::exposure::exposed_to;
-use crate::vault::{Key, Vault};
+use crate::vault::{Key, Project, Vault};
 
 /// Show who you are, what you can open, who else can, and what is waiting
 ///
@@ -44,7 +45,7 @@ pub(crate) fn run(_: &StatusArgs, context: &Context) -> Result<()> {
     let (mut environments, mut damaged) = (Vec::new(), Ok(()));
     for name in project.environments()? {
         match project.read(&name) {
-            Ok(vault) => environments.push(look(vault, &identities)),
+            Ok(vault) => environments.push(look(context, &project, vault, &identities)),
             // The others are shown first.
             Err(error) => damaged = damaged.and(Err(error)),
         }
@@ -56,8 +57,14 @@ pub(crate) fn run(_: &StatusArgs, context: &Context) -> Result<()> {
     problem.map_or(damaged, Err)
 }
 
-fn look(vault: Vault, identities: &[Identity]) -> Environment {
-    match vault.open(&Key::Identities(identities.to_vec())) {
+fn look(
+    context: &Context,
+    project: &Project,
+    vault: Vault,
+    identities: &[Identity],
+) -> Environment {
+    let key = Key::Identities(identities.to_vec());
+    match context.unlock(project, &vault, &key, Purpose::Read) {
         Ok(opened) => {
             let mine = Some((opened.me().clone(), opened.fingerprint()));
             // The times that say who knows what are only proved with the values.

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::pins::Purpose;
 use super::{Context, unknown_variable, variables};
 use crate::error::Result;
 use crate::vars::name::VarName;
@@ -24,11 +25,11 @@ pub(crate) fn run(args: &UnsetArgs, context: &Context) -> Result<()> {
         return Err(unknown_variable(&vault, name));
     }
     let key = context.key()?;
-    vault.open(&key)?;
+    context.unlock(&project, &vault, &key, Purpose::Write)?;
     let told: Vec<&str> = names.iter().map(VarName::as_str).collect();
     context.confirm(&format!("{environment}: {} will be removed", told.join(", ")))?;
     context.change(&project, &environment, |vault| {
-        vault.open(&key)?;
+        context.unlock(&project, vault, &key, Purpose::Write)?;
         for name in &names {
             vault.file.secrets.remove(name).ok_or_else(|| unknown_variable(vault, name))?;
         }

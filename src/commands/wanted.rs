@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::pins::Purpose;
 use super::{Context, check_storable};
 use crate::error::{Error, Kind, Result, shown_path};
 use crate::platform;
@@ -316,12 +317,7 @@ fn decrypt(
     key: &Key,
 ) -> Result<Vars> {
     let vault = project.read(environment)?;
-    let opened = vault.open(key)?;
-    context.ui.detail(&format!(
-        "{environment}: opened as {}, data key {}",
-        opened.me(),
-        opened.fingerprint()
-    ));
+    let opened = context.unlock(project, &vault, key, Purpose::Read)?;
     // Names are judged before anything is decrypted.
     for name in vault.file.secrets.keys() {
         check_storable(name, settings).map_err(|error| {

@@ -3,6 +3,7 @@
 //! No files, no clock, no environment, no terminal: a vault file is a function of its text and of keys.
 //! What is wrong with a file is told as a [`Fault`], with a line; which file it is, the caller knows.
 
+mod change;
 mod data_key;
 mod member;
 mod open;
@@ -14,9 +15,11 @@ mod write;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub(crate) use self::change::{NewFile, Rotation};
 pub use self::data_key::Fingerprint;
+pub(crate) use self::data_key::{Expected, unhex};
 pub(crate) use self::member::{Author, Former, FormerName, Member, NewMember};
-pub(crate) use self::open::{NewFile, Opened};
+pub(crate) use self::open::{Opened, Proof};
 pub(crate) use self::record::{Content, Record, RecordKind};
 pub(crate) use self::scan::FILE_LIMIT;
 

@@ -1,17 +1,14 @@
 //! From a file and a private key to its values, and back: the order of checks is format.md, Vouch.
 
-use std::collections::BTreeMap;
-
 use super::data_key::{DataKey, Fingerprint, Keys};
 use super::member::{Binding, ledger_digest, read_seal};
 use super::record::Content;
-use super::{Author, Fault, Former, FormerName, Member, NewMember, Record, RecordKind, VaultFile};
+use super::{Fault, Member, Record, RecordKind, VaultFile};
 use crate::crypto;
 use crate::crypto::keys::{Identity, PublicKey, Unsealed};
-use crate::crypto::plugin::PluginAccess;
 use crate::error::Kind;
 use crate::secret::Secret;
-use crate::vars::name::{EnvName, MemberName, VarName};
+use crate::vars::name::{MemberName, VarName};
 
 /// How many passphrase-protected blocks are tried: each costs about a second.
 const LOCKED_TRIED: usize = 4;
@@ -22,11 +19,30 @@ const PLUGIN_TRIED: usize = 16;
 
 /// The right to read and write one file: its data key, after every vouch was found good.
 pub(crate) struct Opened {
-    keys: Keys,
-    me: MemberName,
+    pub(super) keys: Keys,
+    pub(super) data_key: DataKey,
+    pub(super) identity: Identity,
+    pub(super) me: MemberName,
+}
+
+/// What a member's `proof` says, seen with that member's private key and somebody's public key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Whoever has the private key of that public key knew this data key.
+    Holds,
+    /// He didn't make it.
+    Fails,
+    /// There can be none between these two: a key of theirs is of another sort than X25519.
+    Impossible,
 }
 
 impl Opened {
+    /// The same right once more.
+    pub(crate) fn again(&self) -> Self {
+        let (data_key, identity) = (self.data_key.clone(), self.identity.clone());
+        Self { keys: self.keys.clone(), data_key, identity, me: self.me.clone() }
+    }
+
     /// The member whose key opened the file.
     pub(crate) fn me(&self) -> &MemberName {
         &self.me
@@ -35,6 +51,25 @@ impl Opened {
     /// The name of the data key.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         self.keys.fingerprint
+    }
+
+    /// Checks my block's proof under the public key `by` (format.md, Proof).
+    pub(crate) fn proof(&self, file: &VaultFile, by: &PublicKey) -> Proof {
+        let Some(mine) = file.members.get(&self.me) else { return Proof::Impossible };
+        let binding = Binding {
+            environment: &file.environment,
+            id: &file.id,
+            keys: &self.keys,
+            ledger: [0; 32],
+        };
+        if mine.key.x25519().is_none() || by.x25519().is_none() {
+            return Proof::Impossible;
+        }
+        let key = binding.proof_key(&self.identity, by, &mine.key, by);
+        let holds = key
+            .zip(mine.proof)
+            .is_some_and(|(key, proof)| crypto::mac_matches(&key, &binding.proof_parts(), &proof));
+        if holds { Proof::Holds } else { Proof::Fails }
     }
 
     /// The derived keys.
@@ -61,59 +96,7 @@ impl Opened {
     }
 }
 
-/// What a new file is made of.
-pub(crate) struct NewFile<'a> {
-    /// The environment.
-    pub(crate) environment: EnvName,
-    /// When the data key is made.
-    pub(crate) made: u64,
-    /// Who may open it; the author among them.
-    pub(crate) members: BTreeMap<MemberName, NewMember>,
-    /// The ledger that it takes over.
-    pub(crate) former: BTreeMap<FormerName, PublicKey>,
-    /// Who makes it.
-    pub(crate) author: Author<'a>,
-}
-
 impl VaultFile {
-    /// A new environment under a new id and a new data key, without any values.
-    pub(crate) fn create(
-        new: NewFile<'_>,
-        plugins: &PluginAccess,
-    ) -> Result<(Self, Opened), Fault> {
-        let (id, data_key) = (crypto::random(), DataKey::generate());
-        let keys = Keys::derive(&data_key, &id, &new.environment, new.made);
-        let mut binding =
-            Binding { environment: &new.environment, id: &id, keys: &keys, ledger: [0; 32] };
-        let former: BTreeMap<FormerName, Former> = new
-            .former
-            .into_iter()
-            .map(|(name, key)| {
-                let entry = binding.former(&name, key);
-                (name, entry)
-            })
-            .collect();
-        binding.ledger = ledger_digest(&former);
-        let mut members = BTreeMap::new();
-        for (name, member) in new.members {
-            let block = binding.member(&name, member, &data_key, &new.author, plugins)?;
-            members.insert(name, block);
-        }
-        let opened = Opened { keys, me: new.author.name.clone() };
-        let file = Self {
-            environment: new.environment,
-            id,
-            made: new.made,
-            members,
-            former,
-            requests: BTreeMap::new(),
-            odd_requests: Vec::new(),
-            secrets: BTreeMap::new(),
-            comments: Vec::new(),
-        };
-        Ok((file, opened))
-    }
-
     /// Opens the file with the first of `identities` that is a member's.
     ///
     /// # Errors
@@ -127,7 +110,7 @@ impl VaultFile {
                 match identity.unseal(&member.sealed) {
                     Ok(text) => {
                         let data_key = read_seal(&text, self, member.line, name)?;
-                        return self.verified(&data_key, name);
+                        return self.verified(data_key, name, identity);
                     }
                     Err(Unsealed::Failed(error)) => return Err(Fault::from(error)),
                     // A plugin whose public key isn't known is tried on every block of that plugin.
@@ -198,8 +181,13 @@ impl VaultFile {
         blocks.take(tried)
     }
 
-    fn verified(&self, data_key: &DataKey, me: &MemberName) -> Result<Opened, Fault> {
-        let keys = Keys::derive(data_key, &self.id, &self.environment, self.made);
+    fn verified(
+        &self,
+        data_key: DataKey,
+        me: &MemberName,
+        identity: &Identity,
+    ) -> Result<Opened, Fault> {
+        let keys = Keys::derive(&data_key, &self.id, &self.environment, self.made);
         if self.members.values().all(|member| member.key_id() != keys.key_id) {
             let message =
                 "`made` was altered, or every member but one was put in from another version";
@@ -217,7 +205,7 @@ impl VaultFile {
         for (name, former) in &self.former {
             binding.check_former(name, former)?;
         }
-        Ok(Opened { keys, me: me.clone() })
+        Ok(Opened { keys, data_key, identity: identity.clone(), me: me.clone() })
     }
 }
 

@@ -101,6 +101,21 @@ pub(super) fn read_regular(
     Ok((bytes.len() <= limit).then_some((bytes, metadata)))
 }
 
+/// A file that is written and not in its place yet. Dropped, it is gone.
+pub(crate) struct Staged {
+    file: tempfile::NamedTempFile,
+    target: PathBuf,
+}
+
+impl Staged {
+    /// Takes the place of what was there.
+    pub(crate) fn put_in_place(self) -> Result<()> {
+        let target = self.target;
+        let put = self.file.persist(&target);
+        put.map(drop).map_err(|error| Error::io("replace", &target, &error.error))
+    }
+}
+
 /// The right to write in one folder. Others who want it wait until it is dropped.
 pub(crate) struct FolderLock {
     folder: PathBuf,
@@ -116,10 +131,14 @@ impl FolderLock {
     }
 
     /// Puts `bytes` in the place of the file `name`: whole, or not at all, and lasting.
-    ///
-    /// What was there before keeps its mode. The bytes are written beside it first, under a name that no
-    /// reader takes for a vault file; what an earlier process left under such a name is removed.
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.stage(name, bytes)?.put_in_place()?;
+        self.sync()
+    }
+
+    /// Writes `bytes` beside the file `name`, under a name that no reader takes for a vault file, lasting
+    /// and with the mode of what is there; what an earlier process left under such a name is removed.
+    pub(crate) fn stage(&self, name: &str, bytes: &[u8]) -> Result<Staged> {
         let target = self.folder.join(name);
         let failed = |doing: &str, error: &std::io::Error| Error::io(doing, &target, error);
         let old = match std::fs::symlink_metadata(&target) {
@@ -140,8 +159,13 @@ impl FolderLock {
         platform::set_mode_like(file.as_file(), old.as_ref())
             .map_err(|error| failed("set the mode of", &error))?;
         file.as_file().sync_all().map_err(|error| failed("write", &error))?;
-        file.persist(&target).map_err(|error| failed("replace", &error.error))?;
-        platform::sync_folder(&self.handle).map_err(|error| failed("sync the folder of", &error))
+        Ok(Staged { file, target })
+    }
+
+    /// Makes what was put in place last through a power cut.
+    pub(crate) fn sync(&self) -> Result<()> {
+        platform::sync_folder(&self.handle)
+            .map_err(|error| Error::io("sync the folder", &self.folder, &error))
     }
 
     /// Removes what processes that were killed left behind. Nobody else writes here now.

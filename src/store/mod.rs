@@ -5,3 +5,4 @@
 pub(crate) mod file;
 pub(crate) mod identity;
 pub(crate) mod keyring;
+pub(crate) mod state;

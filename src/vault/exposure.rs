@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::format::{FormerName, TIME_LIMIT, VaultFile};
-use crate::vars::name::VarName;
+use crate::vars::name::{MemberName, VarName};
 
 /// The time that a new value gets. Clocks differ, so it is later than the old value's time and than
 /// every removal, whatever this machine's clock says. None where that would be no possible time.
@@ -46,6 +46,16 @@ pub(crate) fn exposed_to<'a>(file: &'a VaultFile, former: &FormerName) -> Vec<&'
         .collect();
     exposed.sort_unstable();
     exposed.into_iter().map(|(_, name)| name).collect()
+}
+
+/// The former members who know this value.
+pub(crate) fn known_to<'a>(file: &'a VaultFile, name: &VarName) -> Vec<&'a MemberName> {
+    let Some(record) = file.secrets.get(name) else { return Vec::new() };
+    let knows = |former: &&FormerName| record.changed() <= former.removed();
+    let mut names: Vec<&MemberName> =
+        file.former.keys().filter(knows).map(FormerName::member).collect();
+    names.dedup();
+    names
 }
 
 #[cfg(test)]

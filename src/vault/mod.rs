@@ -5,9 +5,11 @@
 //! Nothing here prompts, prints, or looks at the process's environment or clock.
 
 pub(crate) mod exposure;
+pub(crate) mod pins;
 mod project;
 mod requirements;
 pub(crate) mod settings;
+pub(crate) mod team;
 
 use std::path::{Path, PathBuf};
 
@@ -214,7 +216,7 @@ impl Vault {
 }
 
 /// Names in one line, at most ten of them.
-fn few<'a>(names: impl Iterator<Item = &'a MemberName>) -> String {
+pub(crate) fn few<'a>(names: impl Iterator<Item = &'a MemberName>) -> String {
     const SHOWN: usize = 10;
     let all: Vec<&str> = names.map(MemberName::as_str).collect();
     match all.get(..SHOWN) {

@@ -1,5 +1,6 @@
 //! The folder of a project: where it is found, which environments it has, how a file in it is changed.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::settings::Settings;
@@ -7,7 +8,7 @@ use super::{Key, Vault};
 use crate::crypto::keys::Identity;
 use crate::error::{Error, Result, shown_path};
 use crate::format::FILE_LIMIT;
-use crate::store::file::{self, FolderLock};
+use crate::store::file::{self, FolderLock, Staged};
 use crate::vars::Vars;
 use crate::vars::name::{EnvName, nearest};
 
@@ -185,27 +186,71 @@ impl Project {
         drop_comments: bool,
         change: impl FnOnce(&mut Vault) -> Result<T>,
     ) -> Result<T> {
-        // Before the lock, so that a misspelled name is told as such.
-        let path = file::resolve(&self.read(environment)?.path, &self.root)?;
-        let (folder, name) = folder_and_name(&path)?;
-        let lock = FolderLock::take(folder)?;
-        let bytes = file::read(&path, &self.root, FILE_LIMIT)?
-            .ok_or_else(|| self.unknown(environment.as_str()))?;
-        let mut vault = Vault::parse(&self.path(environment), environment, &bytes)?;
-        let text = |vault: &Vault| {
-            vault.file.to_text().map_err(|fault| fault.at(&vault.path).about(environment))
+        let mut change = Some(change);
+        let once = |vault: &mut Vault| match change.take() {
+            Some(change) => change(vault),
+            None => Err(Error::failed("an environment is changed once")),
         };
-        let before = text(&vault)?;
-        let result = change(&mut vault)?;
-        let after = text(&vault)?;
-        if after == before {
-            return Ok(result);
+        let mut changed =
+            self.change_all(std::slice::from_ref(environment), drop_comments, once, |_, _| ())?;
+        changed.pop().ok_or_else(|| self.unknown(environment.as_str()))
+    }
+
+    /// Changes several environments as [`Project::change`] changes one: everything that can fail is done
+    /// before the first file is replaced. `wrote` hears of each one that is in place.
+    ///
+    /// # Errors
+    ///
+    /// Where replacing fails in the middle, the message says which ones are done. The same change again
+    /// finishes the rest, if `change` leaves alone what is done.
+    pub(crate) fn change_all<T>(
+        &self,
+        environments: &[EnvName],
+        drop_comments: bool,
+        mut change: impl FnMut(&mut Vault) -> Result<T>,
+        mut wrote: impl FnMut(&Vault, &T),
+    ) -> Result<Vec<T>> {
+        // Before the lock, so that a misspelled name is told as such.
+        let paths: Vec<PathBuf> = environments
+            .iter()
+            .map(|name| file::resolve(&self.read(name)?.path, &self.root))
+            .collect::<Result<_>>()?;
+        let locks = locks(&paths)?;
+        let mut vaults = Vec::new();
+        let mut staged = Vec::new();
+        let mut losses = Vec::new();
+        for (environment, path) in environments.iter().zip(&paths) {
+            let bytes = file::read(path, &self.root, FILE_LIMIT)?
+                .ok_or_else(|| self.unknown(environment.as_str()))?;
+            let mut vault = Vault::parse(&self.path(environment), environment, &bytes)?;
+            let before = text(&vault)?;
+            let result = change(&mut vault)?;
+            let after = text(&vault)?;
+            if after != before {
+                losses.extend(vault.losses());
+                staged.push((vaults.len(), after));
+            }
+            vaults.push((vault, result));
         }
         if !drop_comments {
-            refuse_losses(&vault)?;
+            refuse(&losses)?;
         }
-        lock.replace(name, after.as_bytes())?;
-        Ok(result)
+        let beside = staged
+            .into_iter()
+            .map(|(index, text)| {
+                let path = paths.get(index).map_or(Path::new(""), PathBuf::as_path);
+                let (folder, name) = folder_and_name(path)?;
+                let lock = locks.get(&real(folder)).ok_or_else(|| {
+                    Error::failed(format!("the folder `{}` is not locked", shown_path(folder)))
+                })?;
+                Ok((index, lock.stage(name, text.as_bytes())?))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        put_in_place(beside, &vaults, &mut wrote)?;
+        for lock in locks.values() {
+            lock.sync()?;
+        }
+        Ok(vaults.into_iter().map(|(_, result)| result).collect())
     }
 
     /// Writes a new environment. The `envs` folder is made if it isn't there.
@@ -224,21 +269,61 @@ impl Project {
             return Err(Error::failed(format!("`{}` is there already", shown_path(&vault.path)))
                 .about(environment));
         }
-        let text =
-            vault.file.to_text().map_err(|fault| fault.at(&vault.path).about(environment))?;
-        lock.replace(folder_and_name(&path)?.1, text.as_bytes())
+        lock.replace(folder_and_name(&path)?.1, text(vault)?.as_bytes())
     }
 }
 
-fn refuse_losses(vault: &Vault) -> Result<()> {
-    let losses = vault.losses();
+/// Puts each file in its place, and tells `wrote` of it.
+fn put_in_place<T>(
+    staged: Vec<(usize, Staged)>,
+    vaults: &[(Vault, T)],
+    wrote: &mut impl FnMut(&Vault, &T),
+) -> Result<()> {
+    let mut done = Vec::new();
+    let count = staged.len();
+    for (index, file) in staged {
+        let Some((vault, result)) = vaults.get(index) else { continue };
+        if let Err(error) = file.put_in_place() {
+            if count == 1 {
+                return Err(error);
+            }
+            let told = if done.is_empty() { "none".to_owned() } else { join(&done) };
+            let message = format!("{error}; changed so far: {told}");
+            return Err(Error::new(error.kind(), message)
+                .about(vault.environment())
+                .hint("run the same command again: it finishes the rest"));
+        }
+        done.push(vault.environment().clone());
+        wrote(vault, result);
+    }
+    Ok(())
+}
+
+fn text(vault: &Vault) -> Result<String> {
+    vault.file.to_text().map_err(|fault| fault.at(&vault.path).about(vault.environment()))
+}
+
+/// The locks of the folders of these files, each once whatever path leads to it, and taken in one order by
+/// everybody.
+fn locks(paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, FolderLock>> {
+    let mut folders = BTreeMap::new();
+    for path in paths {
+        let (folder, _) = folder_and_name(path)?;
+        folders.entry(real(folder)).or_insert(folder);
+    }
+    folders.into_iter().map(|(real, folder)| Ok((real, FolderLock::take(folder)?))).collect()
+}
+
+fn real(folder: &Path) -> PathBuf {
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
+}
+
+fn refuse(losses: &[String]) -> Result<()> {
     if losses.is_empty() {
         return Ok(());
     }
     let messages = losses.iter().map(|loss| format!("{loss} would not be kept")).collect();
-    Err(Error::several(crate::error::Kind::Failed, messages)
-        .about(vault.environment())
-        .hint("add `-y` to drop them"))
+    Err(Error::several(crate::error::Kind::Failed, messages).hint("add `-y` to drop them"))
 }
 
 fn folder_and_name(path: &Path) -> Result<(&Path, &str)> {

@@ -158,7 +158,7 @@ class Bench:
 def vault_text(format1, members):
     secret = {name: format1.fixed(f"bench: member {name}")
               for name in ["z", *(f"m{n:03}" for n in range(members - 1))]}
-    v = format1.Vault("bench", "staging", format1.fixed("bench: id", 16), MADE, format1.fixed("bench: data key"))
+    v = format1.Vault("bench", "staging", format1.fixed(f"bench: id of {members}", 16), MADE, format1.fixed("bench: data key"))
     for name in sorted(secret):
         key = format1.age_recipient(secret[name])
         v.member(name, key, "z", proof=v.proof(secret["z"], key))

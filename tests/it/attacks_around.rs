@@ -121,24 +121,6 @@ fn a_secret_in_the_place_of_a_path_a_command_or_a_name_is_not_repeated() {
 }
 
 #[test]
-fn a_pin_that_this_version_cannot_hold_stops_and_does_not_pass_for_protection() {
-    let alice = vault();
-    let run = ["run", "-e", "staging", "--", "true"];
-    alice.vault(run).env("VAULT_PIN", "staging:0000").run().expect(
-        125,
-        "",
-        "vault: VAULT_PIN is set, and this version can't hold an environment to it\n\
-         hint: unset VAULT_PIN to go on without that protection\n",
-    );
-    // What needs no key goes on.
-    alice.vault(["list"]).env("VAULT_PIN", "staging:0000").run().expect_that(
-        0,
-        "the names",
-        |output| output.out().contains("ALPHA"),
-    );
-}
-
-#[test]
 fn a_setting_that_is_no_utf8_does_not_count_as_unset() {
     use std::os::unix::ffi::OsStrExt as _;
     let alice = vault();

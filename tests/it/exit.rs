@@ -316,11 +316,11 @@ fn a_planned_command_is_said_to_be_planned() {
     let sandbox = project();
     for args in [
         &["edit"][..],
-        &["-e", "staging", "grant", "bob"],
+        &["-e", "staging", "log", "A"],
         &["diff", "--", "sh"],
-        &["rotate", "--help"],
+        &["doctor", "--help"],
     ] {
-        let word = args.iter().find(|word| ["edit", "grant", "diff", "rotate"].contains(word));
+        let word = args.iter().find(|word| ["edit", "log", "diff", "doctor"].contains(word));
         let told = format!(
             "vault: `{}` is planned, and not in this version\n\
              hint: `vault help` shows what there is\n",

@@ -77,6 +77,8 @@ impl Laid<'_> {
     /// A command in that project and environment, with this key.
     fn vault(&self, identity: Option<&str>, words: &[&str]) -> Run {
         let run = self.sandbox.vault(words).args(["-e", self.environment]).cwd(&self.project);
+        // One case knows nothing of another, whose file lay in the same place.
+        let run = run.env("XDG_STATE_HOME", self.project.join("state"));
         match identity {
             None => run,
             Some(path) if Path::new(path).extension().is_some_and(|end| end == "pass") => {
@@ -118,7 +120,7 @@ fn over_all<T: Send>(cases: &[Value], judge: impl Fn(&Value, &Laid<'_>) -> T + S
             let laid = Laid { sandbox: &sandbox, project: project.clone(), environment };
             let judgement = judge(case, &laid);
             said.lock().unwrap().insert(index, judgement);
-            std::fs::remove_dir_all(project.join("envs")).unwrap();
+            std::fs::remove_dir_all(&project).unwrap();
         }
     };
     std::thread::scope(|scope| {

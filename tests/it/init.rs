@@ -320,7 +320,8 @@ fn a_copy_remembers_the_members_who_know_its_values() {
          hint: ask one of its members to grant you access: alice\n",
     );
     // A new value is none that bob has seen.
-    run("alice", &["set", "-e", "copy", "TOKEN=new"]).run().expect(0, "", "");
+    let set = run("alice", &["set", "-e", "copy", "TOKEN=new"]);
+    set.run().expect(0, "", "vault: copy: TOKEN is new: bob knew the old value\n");
     let output = run("alice", &["--json", "status"]).run().success();
     let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(status["environments"][0]["exposures"][0]["names"], serde_json::json!([]));

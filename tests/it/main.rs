@@ -1,6 +1,7 @@
 //! The one integration binary. A file that is not listed here fails `rooms`.
 
 mod formations;
+mod people;
 mod support;
 mod vaults;
 
@@ -17,6 +18,7 @@ mod identity;
 mod import_export;
 mod init;
 mod leaks;
+mod leaving;
 mod process_memory;
 mod redact;
 mod rooms;
@@ -34,6 +36,7 @@ mod start_environment;
 mod start_output;
 mod start_rules;
 mod start_sandbox;
+mod team;
 mod units;
 mod units_readers;
 mod values;

@@ -1,0 +1,354 @@
+//! Whether an opened file is believed: what this machine remembers, or `VAULT_PIN` in its place.
+
+use std::path::{Path, PathBuf};
+
+use super::{Context, now};
+use crate::error::{Error, Kind, Result, shown_path};
+use crate::format::{Fingerprint, Opened};
+use crate::store::state;
+use crate::vars::name::{EnvName, MemberName, shown};
+use crate::vault::pins::{
+    Candidate, Memory, Origin, PinVerdict, Pinned, Place, Seen, Stop, Story, Verdict,
+};
+use crate::vault::{Key, Project, Vault, few};
+
+/// The file of the memory in our state folder.
+const MEMORY_FILE: &str = "known_envs.toml";
+
+/// What an environment is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// With `--old-key`, a data key that was replaced will do.
+    Read,
+    /// Only the newest data key will do.
+    Write,
+}
+
+impl Context {
+    /// Opens an environment and sees whether it is to be believed.
+    pub(crate) fn unlock(
+        &self,
+        project: &Project,
+        vault: &Vault,
+        key: &Key,
+        purpose: Purpose,
+    ) -> Result<Opened> {
+        let opened = vault.open(key)?;
+        self.ui.detail(&format!(
+            "{}: opened as {}, data key {}",
+            vault.environment(),
+            opened.me(),
+            opened.fingerprint()
+        ));
+        self.believe(project, vault, &opened, purpose)?;
+        Ok(opened)
+    }
+
+    /// Sees whether an opened environment is to be believed, and remembers what is new.
+    pub(crate) fn believe(
+        &self,
+        project: &Project,
+        vault: &Vault,
+        opened: &Opened,
+        purpose: Purpose,
+    ) -> Result<()> {
+        if let Some(pinned) = self.pinned()? {
+            return by_pin(&pinned, vault, opened, purpose);
+        }
+        let Some(path) = self.memory_path() else {
+            self.no_memory("there is no home folder");
+            return Ok(());
+        };
+        let place = place(project, vault.environment());
+        let candidate = Candidate { place: &place, file: &vault.file, opened };
+        let text = state::read(&path)?.unwrap_or_default();
+        let about = Some((&place, &vault.file.id));
+        let memory = Memory::parse(&text, about).ok_or_else(|| damaged(&path))?;
+        if !self.heard(&memory, candidate, vault, purpose, true)? {
+            return Ok(());
+        }
+        // Somebody else may have changed it since.
+        self.remember(&path, |memory| {
+            if self.heard(memory, candidate, vault, purpose, false)? {
+                memory.accept(candidate.seen());
+            }
+            Ok(())
+        })
+    }
+
+    /// Remembers what this machine has just made.
+    pub(crate) fn pin(&self, made: Vec<Seen>) -> Result<()> {
+        if let Some(pinned) = self.pinned()? {
+            for (environment, fingerprint) in made.iter().map(Seen::told) {
+                if pinned.judge(environment, fingerprint) != PinVerdict::Newest {
+                    self.ui.warn(&format!(
+                        "{environment}: VAULT_PIN does not name its new data key {fingerprint}"
+                    ));
+                    self.ui.hint(&format!("add `{environment}:{fingerprint}` at its end"));
+                }
+            }
+            return Ok(());
+        }
+        let Some(path) = self.memory_path().filter(|_| !made.is_empty()) else { return Ok(()) };
+        self.remember(&path, |memory| {
+            for seen in made {
+                memory.accept(seen);
+            }
+            Ok(())
+        })
+    }
+
+    /// Changes the memory. Where it can't be written that is a notice on a terminal.
+    pub(super) fn remember(
+        &self,
+        path: &Path,
+        change: impl FnOnce(&mut Memory) -> Result<()>,
+    ) -> Result<()> {
+        match self.remember_or_fail(path, change) {
+            Err(error) if error.kind() == Kind::Failed => {
+                self.no_memory(&error.to_string());
+                Ok(())
+            }
+            updated => updated,
+        }
+    }
+
+    /// Changes the memory.
+    #[expect(clippy::unused_self, reason = "who may change the memory is who holds a `Context`")]
+    pub(super) fn remember_or_fail(
+        &self,
+        path: &Path,
+        change: impl FnOnce(&mut Memory) -> Result<()>,
+    ) -> Result<()> {
+        state::update(path, |text| {
+            let text = text.unwrap_or_default();
+            let mut memory = Memory::parse(&text, None).ok_or_else(|| damaged(path))?;
+            change(&mut memory)?;
+            memory.to_text().ok_or_else(|| Error::failed("the memory can't be written"))
+        })
+    }
+
+    /// The whole memory, for what concerns more than one file.
+    pub(super) fn memory(&self) -> Result<Memory> {
+        let Some(path) = self.memory_path().filter(|_| self.outside.get("VAULT_PIN").is_none())
+        else {
+            return Ok(Memory::default());
+        };
+        let text = state::read(&path)?.unwrap_or_default();
+        Memory::parse(&text, None).ok_or_else(|| damaged(&path))
+    }
+
+    /// Where the memory lies. None where there is no home folder.
+    pub(super) fn memory_path(&self) -> Option<PathBuf> {
+        self.outside.state_folder().map(|folder| folder.join(MEMORY_FILE))
+    }
+
+    /// What `VAULT_PIN` says, if it is set.
+    pub(super) fn pinned(&self) -> Result<Option<Pinned>> {
+        let Some(text) = self.outside.text("VAULT_PIN") else { return Ok(None) };
+        let pinned = Pinned::parse(&text).ok_or_else(|| {
+            Error::usage("VAULT_PIN is not ENV:FINGERPRINT, or several with commas between them")
+                .hint("`vault status` shows the fingerprint of each environment's data key")
+        });
+        pinned.map(Some)
+    }
+
+    /// Whether a rebuilt file would go unnoticed on this machine.
+    pub(super) fn keeps_no_pin(&self) -> bool {
+        let memory = self.memory_path().is_some_and(|path| path.exists());
+        !memory && self.outside.get("VAULT_PIN").is_none()
+    }
+
+    fn no_memory(&self, why: &str) {
+        if self.ui.err_is_terminal() {
+            self.ui.warn(&format!("no pin is kept, so a rebuilt file would not be noticed: {why}"));
+        }
+    }
+
+    /// Tells what is made of a file. Whether it has to be remembered.
+    fn heard(
+        &self,
+        memory: &Memory,
+        candidate: Candidate<'_>,
+        vault: &Vault,
+        purpose: Purpose,
+        aloud: bool,
+    ) -> Result<bool> {
+        let environment = vault.environment();
+        let new = match memory.judge(candidate, now()) {
+            Verdict::Known { missing, grown } => {
+                if let (true, Some(first)) = (aloud, missing.first()) {
+                    let names = few(missing.iter());
+                    self.ui.warn(&format!(
+                        "{environment}: deleted from the file, but still with its data key: {names}"
+                    ));
+                    self.ui.hint(&format!("`vault revoke {first} -e {environment}` ends that"));
+                }
+                grown
+            }
+            Verdict::New => true,
+            Verdict::Rotated(story) => {
+                if aloud {
+                    self.ui.say(&format!("{environment}: {}", rotated(&story)));
+                }
+                true
+            }
+            Verdict::Stop(Stop::Old) if purpose == Purpose::Read && self.globals.old_key => false,
+            Verdict::Stop(stop) => return Err(stopped(&stop, vault, purpose)),
+        };
+        if purpose == Purpose::Write && memory.is_behind(&vault.file) {
+            return Err(Error::integrity(format!(
+                "{}: its data key was replaced, so nothing is written under it",
+                shown_path(&vault.path)
+            ))
+            .about(environment)
+            .hint("take the newest version of the file from git"));
+        }
+        Ok(new)
+    }
+}
+
+/// What is to be remembered of a file that this machine has made or changed.
+pub(super) fn seen(project: &Project, vault: &Vault, opened: &Opened) -> Seen {
+    let place = place(project, vault.environment());
+    Candidate { place: &place, file: &vault.file, opened }.seen()
+}
+
+/// Where the file lies, whatever path led to it.
+pub(super) fn place(project: &Project, environment: &EnvName) -> Place {
+    let root = project.near().join(".").canonicalize();
+    Place::new(&root.unwrap_or_else(|_| project.root().to_owned()), environment)
+}
+
+fn damaged(path: &Path) -> Error {
+    Error::integrity(format!("the memory `{}` is damaged", shown_path(path))).hint(
+        "look at it; if it is moved away, every environment counts as seen for the first time",
+    )
+}
+
+fn by_pin(pinned: &Pinned, vault: &Vault, opened: &Opened, purpose: Purpose) -> Result<()> {
+    let environment = vault.environment();
+    let told = match pinned.judge(environment, &opened.fingerprint()) {
+        PinVerdict::Newest => return Ok(()),
+        PinVerdict::Named if purpose == Purpose::Read => return Ok(()),
+        PinVerdict::Named => {
+            "is not the last one that VAULT_PIN names, so nothing is written under it"
+        }
+        PinVerdict::Other => "is not the one that VAULT_PIN names",
+        PinVerdict::NotNamed => {
+            return Err(Error::integrity(format!(
+                "VAULT_PIN is set, and does not name {environment}"
+            ))
+            .about(environment)
+            .hint(format!("add `{environment}:FINGERPRINT` to it")));
+        }
+    };
+    Err(Error::integrity(format!("{}: its data key {told}", shown_path(&vault.path)))
+        .about(environment)
+        .hint("ask a member whether the data key was rotated, and compare the fingerprint that `vault status` shows there"))
+}
+
+/// A rotation that is believed, in a line.
+fn rotated(story: &Story) -> String {
+    let by = story.by.as_ref().map_or("somebody", MemberName::as_str);
+    let changes = changes(story);
+    let changes = if changes.is_empty() { "the members are the same".to_owned() } else { changes };
+    format!("{by} has rotated the data key: {changes}")
+}
+
+/// Who joined and left.
+pub(super) fn changes(story: &Story) -> String {
+    let joined = story
+        .joined
+        .iter()
+        .map(|(name, key)| format!("{name} joined (key {})", Fingerprint::of_key(key)));
+    let left = story.left.iter().map(|name| format!("{} left", shown(name)));
+    joined.chain(left).collect::<Vec<_>>().join(", ")
+}
+
+/// Why a file isn't believed, and what can be done.
+pub(super) fn stopped(stop: &Stop, vault: &Vault, purpose: Purpose) -> Error {
+    let environment = vault.environment();
+    let path = shown_path(&vault.path);
+    let (messages, hint) = match stop {
+        Stop::Abandoned => (
+            vec![format!("{path}: its data key was abandoned on this machine")],
+            format!(
+                "take another version from git; `vault trust {environment} --expect FINGERPRINT` revives it"
+            ),
+        ),
+        Stop::OtherId => (
+            vec![format!(
+                "{path}: another environment than this one belongs here: its id is not the one that this machine knows"
+            )],
+            format!(
+                "if the project was founded anew, ask a member for the fingerprint of its data key, and give it to `vault trust {environment} --expect FINGERPRINT`"
+            ),
+        ),
+        Stop::Old => (
+            vec![format!("{path}: this is an old file: its data key was replaced since")],
+            match purpose {
+                Purpose::Read => {
+                    "take the newest version from git; `--old-key` reads this one once"
+                }
+                Purpose::Write => "take the newest version from git, and make the change there",
+            }
+            .to_owned(),
+        ),
+        Stop::Unproven(story) => (unproven(story, &path), ask_whom(story, environment)),
+    };
+    Error::several(Kind::Integrity, messages).about(environment).hint(hint)
+}
+
+fn unproven(story: &Story, path: &str) -> Vec<String> {
+    let by = story.by.as_ref().map_or("somebody", MemberName::as_str);
+    let mut messages = vec![match story.origin {
+        Origin::Forged => format!(
+            "{path}: this is a forgery: it says that {by} made its data key, and his proof is false. Whoever made it can read all that is set from now on"
+        ),
+        Origin::OtherKey => format!(
+            "{path}: it says that {by} made its data key, with another key of his than this machine knows. Whoever made it can read all that is set from now on"
+        ),
+        Origin::Proven | Origin::Unknown => format!(
+            "{path}: nothing proves who made its data key, and whoever did can read all that is set from now on"
+        ),
+    }];
+    if story.origin == Origin::Proven {
+        messages =
+            vec![format!("{path}: {by} has made a data key that is not to be taken as it is")];
+    }
+    if !story.later {
+        messages
+            .push("it claims to be no later than the data key that this machine knows".to_owned());
+    }
+    if story.ahead {
+        messages.push(
+            "it claims to be made more than a day from now, after which nobody could rotate again"
+                .to_owned(),
+        );
+    }
+    if !story.dropped.is_empty() {
+        let names: Vec<&str> =
+            story.dropped.iter().filter_map(|entry| entry.split('.').next()).collect();
+        messages.push(format!(
+            "it does not know that these were removed: {}",
+            shown(&names.join(", "))
+        ));
+    }
+    let changes = changes(story);
+    if !changes.is_empty() {
+        messages.push(format!("by what this machine remembers, {changes}"));
+    }
+    messages
+}
+
+fn ask_whom(story: &Story, environment: &EnvName) -> String {
+    let others = "another member whom you trust";
+    let whom = match (&story.by, story.origin) {
+        (Some(by), Origin::Proven | Origin::Unknown) => by.as_str(),
+        _ => others,
+    };
+    format!(
+        "ask {whom}, not by the repository, for the fingerprint of {environment}'s data key as `vault status` shows it there, and give it to `vault trust {environment} --expect FINGERPRINT`"
+    )
+}

@@ -1,0 +1,470 @@
+//! What a machine remembers of environments, and what it makes of a file then (format.md, Trust across
+//! versions of a file).
+//!
+//! A program that knows only public keys can build a whole new file that opens for every member. Nothing in
+//! that file can show it; only memory can.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::crypto;
+use crate::crypto::keys::PublicKey;
+use crate::format::{Expected, Fingerprint, FormerName, Opened, Proof, VaultFile, unhex};
+use crate::vars::hex;
+use crate::vars::name::{EnvName, MemberName};
+
+/// How far ahead of our clock a new data key may claim to be made. `made` only grows, so a member who leaves
+/// could otherwise rotate to a time after which nobody can rotate again.
+const AHEAD: u64 = 24 * 60 * 60;
+
+/// The first line of the file in which it is kept.
+const HEADER: &str = "# What vault accepted on this machine. `vault trust` changes it.\n";
+
+/// A folder and an environment in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The project's folder, for people.
+    path: String,
+    /// What stands for the folder.
+    key: String,
+    environment: EnvName,
+}
+
+impl Place {
+    /// An environment of the project in the folder at this real path.
+    pub(crate) fn new(folder: &std::path::Path, environment: &EnvName) -> Self {
+        let digest = crypto::sha256([folder.as_os_str().as_encoded_bytes()]);
+        let key = hex(digest.get(..8).unwrap_or_default());
+        let path = folder.to_string_lossy().into_owned();
+        Self { path, key, environment: environment.clone() }
+    }
+}
+
+/// The memory of one machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Memory {
+    /// By id, each fingerprint that was accepted or abandoned here.
+    #[serde(default)]
+    id: BTreeMap<String, BTreeMap<String, Known>>,
+    /// By folder and environment, what belongs there.
+    #[serde(default)]
+    here: BTreeMap<String, BTreeMap<String, Here>>,
+}
+
+/// One data key that this machine knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    /// For people.
+    environment: String,
+    made: u64,
+    /// A rotation that was thrown away: refused from then on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    abandoned: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    members: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    former: BTreeMap<String, String>,
+}
+
+/// What belongs to one place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Here {
+    /// For people.
+    path: String,
+    /// By id, the newest fingerprint that was accepted here; empty where that was abandoned.
+    newest: BTreeMap<String, String>,
+}
+
+/// A file that was opened, about to be judged.
+#[derive(Clone, Copy)]
+pub(crate) struct Candidate<'a> {
+    /// Where it lies.
+    pub(crate) place: &'a Place,
+    /// What it says.
+    pub(crate) file: &'a VaultFile,
+    /// Its data key, after every vouch was found good.
+    pub(crate) opened: &'a Opened,
+}
+
+impl Candidate<'_> {
+    /// What there is to remember of it.
+    pub(crate) fn seen(self) -> Seen {
+        let Self { place, file, opened } = self;
+        let mut known = Known::new(file);
+        known.learn(file);
+        Seen { place: place.clone(), id: hex(&file.id), fingerprint: opened.fingerprint(), known }
+    }
+}
+
+/// What is to be remembered of a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    place: Place,
+    id: String,
+    fingerprint: Fingerprint,
+    known: Known,
+}
+
+impl Seen {
+    /// The environment, and its data key.
+    pub(crate) fn told(&self) -> (&EnvName, &Fingerprint) {
+        (&self.place.environment, &self.fingerprint)
+    }
+}
+
+/// What is made of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is what was accepted here last.
+    Known {
+        /// Members who were remembered and are not in it: they still have this data key.
+        missing: Vec<MemberName>,
+        /// Whether there is more to remember than before.
+        grown: bool,
+    },
+    /// Nothing is known that speaks against it: to be remembered.
+    New,
+    /// A member whom this machine knows has rotated: to be remembered, and told.
+    Rotated(Story),
+    /// It is not to be believed.
+    Stop(Stop),
+}
+
+/// Why a file is not to be believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// Its data key was abandoned here.
+    Abandoned,
+    /// Another environment belongs to this place.
+    OtherId,
+    /// A later data key was accepted here.
+    Old,
+    /// Nothing proves who made this data key.
+    Unproven(Story),
+}
+
+/// What a data key that was never accepted changes, by what the machine remembers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Story {
+    /// Who says that he made it.
+    pub(crate) by: Option<MemberName>,
+    /// What is known of that.
+    pub(crate) origin: Origin,
+    /// It is later than every data key that is remembered.
+    pub(crate) later: bool,
+    /// It claims to be made more than a day from now.
+    pub(crate) ahead: bool,
+    /// Entries of the ledger that are remembered and not there.
+    pub(crate) dropped: Vec<String>,
+    /// Members who were not remembered, with their keys.
+    pub(crate) joined: Vec<(MemberName, PublicKey)>,
+    /// Members who are not there any more.
+    pub(crate) left: Vec<String>,
+}
+
+/// What is known of who made a data key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The proof holds under the key that is remembered of him.
+    Proven,
+    /// He has another key now than the one that is remembered, and no proof under that.
+    OtherKey,
+    /// He has the remembered key, and the proof fails under it.
+    Forged,
+    /// He isn't remembered, or there can be no proof between two such keys.
+    Unknown,
+}
+
+impl Story {
+    /// Only `trust --expect` may accept it: a question would be answered too easily.
+    pub(crate) fn is_grave(&self) -> bool {
+        !self.later || matches!(self.origin, Origin::Forged | Origin::OtherKey)
+    }
+}
+
+impl Memory {
+    /// Reads the text, the part that concerns `file` alone if one is given.
+    ///
+    /// A run looks at one environment of many, so the rest isn't parsed.
+    pub(crate) fn parse(text: &str, about: Option<(&Place, &[u8; 16])>) -> Option<Self> {
+        let Some((place, id)) = about else { return toml::from_str(text).ok() };
+        let wanted = [format!("[id.{}.", hex(id)), format!("[here.{}.", place.key)];
+        let mut part = String::new();
+        let mut concerned = true;
+        for line in text.split_inclusive('\n') {
+            if line.starts_with('[') {
+                concerned = wanted.iter().any(|start| line.starts_with(start));
+            }
+            if concerned {
+                part.push_str(line);
+            }
+        }
+        toml::from_str(&part).ok()
+    }
+
+    /// The text that [`Memory::parse`] reads.
+    pub(crate) fn to_text(&self) -> Option<String> {
+        toml::to_string(self).ok().map(|text| format!("{HEADER}\n{text}"))
+    }
+
+    /// What is to be made of a file, at the time `now`. The rows of the table in format.md, in their order.
+    pub(crate) fn judge(&self, candidate: Candidate<'_>, now: u64) -> Verdict {
+        let Candidate { place, file, opened } = candidate;
+        let (id, fingerprint) = (hex(&file.id), hex(&opened.fingerprint().0));
+        let known = self.id.get(&id).and_then(|keys| keys.get(&fingerprint));
+        if known.is_some_and(|known| known.abandoned) {
+            return Verdict::Stop(Stop::Abandoned);
+        }
+        let here = self.here(place);
+        if here.is_some_and(|here| !here.newest.is_empty() && !here.newest.contains_key(&id)) {
+            return Verdict::Stop(Stop::OtherId);
+        }
+        if !self.id.contains_key(&id) {
+            return Verdict::New;
+        }
+        // Where every one was abandoned, none is believed by itself.
+        let (newest, newest_made) = self.newest(&id).unwrap_or_default();
+        let newest_here = here.and_then(|here| here.newest.get(&id)).filter(|one| !one.is_empty());
+        match (known, newest_here) {
+            (Some(known), Some(here)) if *here == fingerprint => as_before(known, file),
+            (Some(known), Some(here)) if known.made > self.made(&id, here) => Verdict::New,
+            (Some(_), None) if newest == fingerprint => Verdict::New,
+            (Some(_), _) => Verdict::Stop(Stop::Old),
+            (None, _) => self.never_accepted(candidate, newest_made, now),
+        }
+    }
+
+    fn never_accepted(&self, candidate: Candidate<'_>, newest_made: u64, now: u64) -> Verdict {
+        let story = self.story(candidate, newest_made, now);
+        let believed = story.origin == Origin::Proven
+            && story.later
+            && !story.ahead
+            && story.dropped.is_empty();
+        if believed { Verdict::Rotated(story) } else { Verdict::Stop(Stop::Unproven(story)) }
+    }
+
+    fn story(&self, candidate: Candidate<'_>, newest_made: u64, now: u64) -> Story {
+        let Candidate { file, opened, .. } = candidate;
+        let nothing = Known::new(file);
+        let before = self.newest_known(&hex(&file.id)).unwrap_or(&nothing);
+        let by = file.members.get(opened.me()).map(|mine| mine.by.clone());
+        let remembered = by.as_ref().and_then(|by| before.members.get(by.as_str()));
+        let key_now = by.as_ref().and_then(|by| file.members.get(by)).map(|one| one.key.as_str());
+        let proof = remembered.and_then(|key| key.parse().ok()).map(|key| opened.proof(file, &key));
+        let origin = match proof {
+            Some(Proof::Holds) => Origin::Proven,
+            Some(Proof::Fails) if remembered.map(String::as_str) == key_now => Origin::Forged,
+            Some(Proof::Fails) => Origin::OtherKey,
+            Some(Proof::Impossible) | None => Origin::Unknown,
+        };
+        let new_keys: BTreeSet<&str> = file.members.values().map(|one| one.key.as_str()).collect();
+        let old_keys: BTreeSet<&str> = before.members.values().map(String::as_str).collect();
+        let ledger: BTreeSet<&str> = file.former.keys().map(FormerName::as_str).collect();
+        Story {
+            by,
+            origin,
+            later: file.made > newest_made,
+            ahead: file.made > now.saturating_add(AHEAD),
+            dropped: before
+                .former
+                .keys()
+                .filter(|entry| !ledger.contains(entry.as_str()))
+                .cloned()
+                .collect(),
+            joined: file
+                .members
+                .iter()
+                .filter(|(_, member)| !old_keys.contains(member.key.as_str()))
+                .map(|(name, member)| (name.clone(), member.key.clone()))
+                .collect(),
+            left: before
+                .members
+                .iter()
+                .filter(|(_, key)| !new_keys.contains(key.as_str()))
+                .map(|(name, _)| name.clone())
+                .collect(),
+        }
+    }
+
+    /// Remembers what was seen as accepted, here and at all.
+    pub(crate) fn accept(&mut self, seen: Seen) {
+        let Seen { place, id, fingerprint, known: new } = seen;
+        let fingerprint = hex(&fingerprint.0);
+        let keys = self.id.entry(id.clone()).or_default();
+        match keys.get_mut(&fingerprint) {
+            Some(known) => {
+                known.abandoned = false;
+                known.grow(new.members, new.former);
+            }
+            None => drop(keys.insert(fingerprint.clone(), new)),
+        }
+        let folder = self.here.entry(place.key.clone()).or_default();
+        let here = folder
+            .entry(place.environment.to_string())
+            .or_insert_with(|| Here { path: String::new(), newest: BTreeMap::new() });
+        here.path.clone_from(&place.path);
+        here.newest.insert(id, fingerprint);
+    }
+
+    /// Refuses a data key from now on. Gives the members who are believed again, by name and key; None if no
+    /// such data key was accepted for an environment of this place.
+    pub(crate) fn abandon(
+        &mut self,
+        place: &Place,
+        expected: &Expected,
+    ) -> Option<BTreeMap<String, String>> {
+        let ids: Vec<String> = self.here(place)?.newest.keys().cloned().collect();
+        let found = ids.iter().find_map(|id| {
+            let mut keys = self.id.get(id)?.iter();
+            let (fingerprint, _) =
+                keys.find(|(text, _)| fingerprint_of(text).is_some_and(|one| expected.is(&one)))?;
+            Some((id.clone(), fingerprint.clone()))
+        });
+        let (id, fingerprint) = found?;
+        if let Some(known) = self.id.get_mut(&id).and_then(|keys| keys.get_mut(&fingerprint)) {
+            known.abandoned = true;
+        }
+        let newest = self.newest(&id).map(|(newest, _)| newest.to_owned()).unwrap_or_default();
+        for here in self.here.values_mut().flat_map(BTreeMap::values_mut) {
+            if let Some(one) = here.newest.get_mut(&id).filter(|one| **one == fingerprint) {
+                one.clone_from(&newest);
+            }
+        }
+        Some(self.newest_known(&id).map(|known| known.members.clone()).unwrap_or_default())
+    }
+
+    /// Whether a later data key of this environment was accepted anywhere on this machine.
+    pub(crate) fn is_behind(&self, file: &VaultFile) -> bool {
+        self.newest(&hex(&file.id)).is_some_and(|(_, made)| made > file.made)
+    }
+
+    /// Members who were remembered under this data key and are not in the file, with their keys.
+    pub(crate) fn missing(
+        &self,
+        file: &VaultFile,
+        fingerprint: &Fingerprint,
+    ) -> Vec<(MemberName, PublicKey)> {
+        let known = self.id.get(&hex(&file.id)).and_then(|keys| keys.get(&hex(&fingerprint.0)));
+        let members = known.into_iter().flat_map(|known| &known.members);
+        let there = |key: &PublicKey| file.members.values().any(|member| member.key == *key);
+        members
+            .filter_map(|(name, key)| Some((name.parse().ok()?, key.parse().ok()?)))
+            .filter(|(_, key)| !there(key))
+            .collect()
+    }
+
+    fn here(&self, place: &Place) -> Option<&Here> {
+        self.here.get(&place.key)?.get(place.environment.as_str())
+    }
+
+    fn made(&self, id: &str, fingerprint: &str) -> u64 {
+        let known = self.id.get(id).and_then(|keys| keys.get(fingerprint));
+        known.map_or(0, |known| known.made)
+    }
+
+    /// The latest data key that was accepted for this id, and when it was made.
+    fn newest(&self, id: &str) -> Option<(&str, u64)> {
+        let accepted = self.id.get(id)?.iter().filter(|(_, known)| !known.abandoned);
+        let newest = accepted.max_by_key(|(_, known)| known.made)?;
+        Some((newest.0.as_str(), newest.1.made))
+    }
+
+    fn newest_known(&self, id: &str) -> Option<&Known> {
+        let (newest, _) = self.newest(id)?;
+        self.id.get(id)?.get(newest)
+    }
+}
+
+/// Under the data key that was accepted last.
+fn as_before(known: &Known, file: &VaultFile) -> Verdict {
+    let keys: BTreeSet<&str> = file.members.values().map(|one| one.key.as_str()).collect();
+    let gone = known.members.iter().filter(|(_, key)| !keys.contains(key.as_str()));
+    let missing = gone.filter_map(|(name, _)| name.parse().ok()).collect();
+    let mut grown = known.clone();
+    grown.learn(file);
+    Verdict::Known { missing, grown: grown != *known }
+}
+
+impl Known {
+    fn new(file: &VaultFile) -> Self {
+        Self {
+            environment: file.environment.to_string(),
+            made: file.made,
+            abandoned: false,
+            members: BTreeMap::new(),
+            former: BTreeMap::new(),
+        }
+    }
+
+    /// What the file says is known, too.
+    fn learn(&mut self, file: &VaultFile) {
+        let members = file.members.iter();
+        let former = file.former.iter();
+        self.grow(
+            members.map(|(name, one)| (name.to_string(), one.key.as_str().to_owned())),
+            former.map(|(name, one)| (name.to_string(), one.key.as_str().to_owned())),
+        );
+    }
+
+    /// Under one data key, members and ledger only grow; the first key of a name stays.
+    fn grow(
+        &mut self,
+        members: impl IntoIterator<Item = (String, String)>,
+        former: impl IntoIterator<Item = (String, String)>,
+    ) {
+        for (name, key) in members {
+            self.members.entry(name).or_insert(key);
+        }
+        for (name, key) in former {
+            self.former.entry(name).or_insert(key);
+        }
+    }
+}
+
+fn fingerprint_of(text: &str) -> Option<Fingerprint> {
+    unhex(text)?.try_into().ok().map(Fingerprint)
+}
+
+/// `VAULT_PIN`: the data keys that may be opened, in the place of any memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Pinned(Vec<(EnvName, Expected)>);
+
+/// What `VAULT_PIN` says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PinVerdict {
+    /// It is the last one that is named for this environment.
+    Newest,
+    /// It is another one that is named: for reading only.
+    Named,
+    /// Another one is named.
+    Other,
+    /// None is named for this environment.
+    NotNamed,
+}
+
+impl Pinned {
+    /// Reads `ENV:FINGERPRINT[,ENV:FINGERPRINT…]`. None where it is something else.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let one = |item: &str| {
+            let (name, fingerprint) = item.trim().split_once(':')?;
+            Some((name.parse().ok()?, fingerprint.parse().ok()?))
+        };
+        text.split(',').map(one).collect::<Option<_>>().map(Self)
+    }
+
+    /// Whether this data key may be used for this environment.
+    pub(crate) fn judge(&self, environment: &EnvName, fingerprint: &Fingerprint) -> PinVerdict {
+        let named: Vec<&Expected> =
+            self.0.iter().filter(|(name, _)| name == environment).map(|(_, one)| one).collect();
+        match named.last() {
+            None => PinVerdict::NotNamed,
+            Some(last) if last.is(fingerprint) => PinVerdict::Newest,
+            Some(_) if named.iter().any(|one| one.is(fingerprint)) => PinVerdict::Named,
+            Some(_) => PinVerdict::Other,
+        }
+    }
+}
