@@ -83,6 +83,7 @@ enum Command {
     Set(commands::set::SetArgs),
     Get(commands::get::GetArgs),
     Unset(commands::unset::UnsetArgs),
+    Edit(commands::edit::EditArgs),
     #[command(visible_alias = "ls")]
     List(commands::list::ListArgs),
     Run(commands::run::RunArgs),
@@ -169,6 +170,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<u8> {
         Command::List(args) => commands::list::run(args, context),
         Command::Import(args) => commands::import::run(args, context),
         Command::Export(args) => commands::export::run(args, context),
+        Command::Edit(args) => commands::edit::run(args, context),
         Command::Status(args) => commands::status::run(args, context),
         Command::Members(args) => commands::members::run(args, context),
         Command::Request(args) => commands::request::run(args, context),
@@ -261,8 +263,7 @@ fn nearest(suggested: &ContextValue) -> Option<String> {
 
 /// A word that is no command of this version: one that is planned, or one of another program's.
 fn not_a_command(error: &clap::Error) -> Option<Error> {
-    const PLANNED: [&str; 8] =
-        ["diff", "doctor", "edit", "git-setup", "log", "man", "resolve", "scan"];
+    const PLANNED: [&str; 7] = ["diff", "doctor", "git-setup", "log", "man", "resolve", "scan"];
     if error.kind() != ErrorKind::InvalidSubcommand {
         return None;
     }

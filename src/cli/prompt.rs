@@ -25,6 +25,12 @@ pub(crate) fn confirmed(question: &str) -> Result<bool> {
     Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
 }
 
+/// Asks a question whose usual answer is yes: only no is no.
+pub(crate) fn confirmed_unless_no(question: &str) -> Result<bool> {
+    let answer = shown(&format!("{question} [Y/n] "))?;
+    Ok(!["n", "no"].contains(&answer.trim().to_ascii_lowercase().as_str()))
+}
+
 /// Asks for one line that may be seen.
 pub(crate) fn shown(question: &str) -> Result<String> {
     let failed = |error| Error::failed(format!("cannot ask on the terminal: {}", reason(&error)));

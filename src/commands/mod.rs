@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod control;
+pub(crate) mod edit;
 pub(crate) mod export;
 pub(crate) mod get;
 pub(crate) mod grant;
@@ -171,6 +172,11 @@ impl Context {
         // What is in its place is remembered even where the rest failed.
         self.pin(seen)?;
         changed
+    }
+
+    /// Refuses, without `-y`, a file in which a write would lose what others wrote.
+    pub(crate) fn refuse_losses(&self, vault: &Vault) -> Result<()> {
+        if self.globals.yes { Ok(()) } else { crate::vault::refuse(&vault.losses()) }
     }
 
     fn tell_losses(&self, project: &Project, environments: &[EnvName]) -> Result<()> {

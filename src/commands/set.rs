@@ -94,15 +94,17 @@ pub(crate) fn run(args: &SetArgs, context: &Context) -> Result<()> {
 }
 
 /// What became of one variable.
-struct Outcome<'a> {
-    name: &'a VarName,
-    became: SetOutcome,
+pub(super) struct Outcome<'a> {
+    /// The variable.
+    pub(super) name: &'a VarName,
+    /// What.
+    pub(super) became: SetOutcome,
     /// Former members who knew the old value.
-    knew: Vec<MemberName>,
+    pub(super) knew: Vec<MemberName>,
 }
 
 /// Says whom a new value has shut out. That the source has it too, only its user knows.
-fn tell_closed(context: &Context, environment: &str, outcomes: &[Outcome<'_>]) {
+pub(super) fn tell_closed(context: &Context, environment: &str, outcomes: &[Outcome<'_>]) {
     let closed = |one: &&Outcome<'_>| one.became == SetOutcome::Changed && !one.knew.is_empty();
     for Outcome { name, knew, .. } in outcomes.iter().filter(closed) {
         let names: Vec<&str> = knew.iter().map(MemberName::as_str).collect();

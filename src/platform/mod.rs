@@ -11,7 +11,10 @@ mod unix;
 mod windows;
 
 pub use self::alloc::WipingAllocator;
-pub(crate) use self::shared::{Interest, Outlet, Sandbox, SandboxRefused, Stream};
+pub(crate) use self::shared::{
+    EditorEnd, EditorPlan, Interest, Outlet, Sandbox, SandboxRefused,
+    SandboxRefused as StepRefused, Stream, Wall,
+};
 pub(crate) use self::signal::{Caught, Exit, Signal, Size};
 #[cfg(unix)]
 use self::unix as system;
@@ -19,10 +22,10 @@ use self::unix as system;
 use self::windows as system;
 
 pub(crate) use self::system::{
-    Connection, Guard, Handle, Listener, Pid, Signals, adopt_orphans, children,
-    default_runtime_folder, end_by_signal, enter_sandbox, folder_identity, group_is_alive, handle,
-    local_time, output_file, output_handle, pipe, reap, set_terminal_size, signal_group,
-    signal_process, spawn, spawn_beside, status_of, terminal_size, wait_for,
+    Connection, Guard, Handle, Listener, Pid, Signals, World, adopt_orphans, children,
+    deaf_to_terminal, default_runtime_folder, end_by_signal, enter_sandbox, folder_identity,
+    group_is_alive, handle, local_time, output_file, output_handle, pipe, reap, set_terminal_size,
+    signal_group, signal_process, spawn, spawn_beside, status_of, terminal_size, wait_for,
 };
 pub(crate) use self::system::{
     FolderHandle, Owner, environment_limit, executable, find_in_default_path, forget_variable,

@@ -1,7 +1,9 @@
 //! What the systems' functions take and give, where that is the same on all of them.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 
 use super::{Exit, Size};
 
@@ -53,4 +55,48 @@ pub(crate) struct SandboxRefused {
     pub(crate) step: &'static str,
     /// Its reason.
     pub(crate) error: io::Error,
+}
+
+/// An editor that is to be started, perhaps several times, on a text that lies in a folder of ours.
+#[derive(Debug, Clone)]
+pub(crate) struct EditorPlan {
+    /// The program.
+    pub(crate) program: PathBuf,
+    /// Its name and arguments, without the text's name.
+    pub(crate) argv: Vec<OsString>,
+    /// Arguments that keep it from writing where it may not.
+    pub(crate) silencing: Vec<OsString>,
+    /// Its whole environment.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    /// What the text is called in its folder.
+    pub(crate) name: String,
+    /// The home folder, where programs keep what they remember.
+    pub(crate) home: Option<PathBuf>,
+    /// A further folder for temporary files, of `TMPDIR`.
+    pub(crate) temporary: Option<PathBuf>,
+    /// The folder that lives as long as the login, of `XDG_RUNTIME_DIR`.
+    pub(crate) runtime: Option<PathBuf>,
+}
+
+/// How it is made sure that an editor writes to no disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wall {
+    /// A mount namespace whose file systems are read-only or in memory.
+    Namespace,
+    /// Landlock: nothing can be written but below one folder in memory.
+    Landlock,
+}
+
+/// How an editor ended.
+#[derive(Debug)]
+pub(crate) enum EditorEnd {
+    /// It ran.
+    Exited {
+        /// To its end.
+        exit: Exit,
+        /// It, or a child of it, has opened the text.
+        opened: bool,
+    },
+    /// It could not be started.
+    NotStarted(io::Error),
 }

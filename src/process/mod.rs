@@ -5,6 +5,7 @@
 
 mod capture;
 pub(crate) mod control;
+pub(crate) mod editor;
 pub(crate) mod environ;
 pub(crate) mod formation;
 pub(crate) mod output;

@@ -14,7 +14,7 @@ pub(crate) mod team;
 use std::path::{Path, PathBuf};
 
 pub use self::project::Project;
-pub(crate) use self::project::join;
+pub(crate) use self::project::{join, refuse};
 pub(crate) use self::requirements::missing;
 
 use crate::crypto::keys::Identity;
@@ -210,7 +210,13 @@ impl Vault {
         Ok(())
     }
 
-    fn content(&self, opened: &Opened, name: &VarName, record: &Record) -> Result<Content> {
+    /// A value with its note.
+    pub(crate) fn content(
+        &self,
+        opened: &Opened,
+        name: &VarName,
+        record: &Record,
+    ) -> Result<Content> {
         opened.read(name, record).map_err(|fault| fault.at(&self.path).about(self.environment()))
     }
 }

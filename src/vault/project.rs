@@ -318,7 +318,8 @@ fn real(folder: &Path) -> PathBuf {
     folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
 }
 
-fn refuse(losses: &[String]) -> Result<()> {
+/// Refuses to lose what others wrote into a file.
+pub(crate) fn refuse(losses: &[String]) -> Result<()> {
     if losses.is_empty() {
         return Ok(());
     }

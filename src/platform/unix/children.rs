@@ -64,7 +64,7 @@ pub(crate) fn spawn<'a>(
 
 /// Asks the kernel to kill this process when its parent's thread ends. The parent may have ended already.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn die_with(parent: rustix::process::Pid) -> io::Result<()> {
+pub(super) fn die_with(parent: rustix::process::Pid) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     if rustix::process::getppid() == Some(parent) {
         return Ok(());
@@ -214,6 +214,21 @@ pub(crate) fn reap() -> Option<(Pid, Exit)> {
         let (pid, status) = rustix::process::wait(WaitOptions::NOHANG).ok()??;
         if let Some(exit) = exit(status) {
             return Some((pid.as_raw_nonzero().get(), exit));
+        }
+    }
+}
+
+/// Waits for a child to end. None when there is none left.
+pub(super) fn reap_waiting() -> Option<(Pid, Exit)> {
+    loop {
+        match rustix::process::wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) => {
+                if let Some(exit) = exit(status) {
+                    return Some((pid.as_raw_nonzero().get(), exit));
+                }
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(None) | Err(_) => return None,
         }
     }
 }

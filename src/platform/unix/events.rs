@@ -138,7 +138,7 @@ const CATCHABLE: [Signal; 8] = [
     Signal::Child,
 ];
 
-fn number(signal: Signal) -> libc::c_int {
+pub(super) fn number(signal: Signal) -> libc::c_int {
     match signal {
         Signal::Hup => libc::SIGHUP,
         Signal::Int => libc::SIGINT,
@@ -165,6 +165,40 @@ fn is_ignored(number: libc::c_int) -> bool {
         old
     };
     old.sa_sigaction == libc::SIG_IGN
+}
+
+/// The signals of a terminal's keys that ask a program to end.
+const OF_THE_TERMINAL: [libc::c_int; 2] = [libc::SIGINT, libc::SIGQUIT];
+
+/// Lets the terminal's keys end nothing here: they are for the program that has the terminal.
+pub(super) fn ignore_terminal_signals() {
+    set_terminal_signals(libc::SIG_IGN);
+}
+
+/// Lets the terminal's keys end this process. Makes system calls only.
+pub(super) fn default_terminal_signals() {
+    set_terminal_signals(libc::SIG_DFL);
+}
+
+fn set_terminal_signals(disposition: libc::sighandler_t) {
+    for signal in OF_THE_TERMINAL {
+        // SAFETY: to ignore a signal, or not to, runs nothing of ours.
+        unsafe { libc::signal(signal, disposition) };
+    }
+}
+
+/// Does something while the terminal's keys end nothing here.
+pub(crate) fn deaf_to_terminal<T>(action: impl FnOnce() -> T) -> T {
+    let before = OF_THE_TERMINAL.map(|signal| {
+        // SAFETY: as above; what is put back is what was there.
+        unsafe { libc::signal(signal, libc::SIG_IGN) }
+    });
+    let result = action();
+    for (signal, disposition) in OF_THE_TERMINAL.into_iter().zip(before) {
+        // SAFETY: as above.
+        unsafe { libc::signal(signal, disposition) };
+    }
+    result
 }
 
 /// Ends this process by the signal that ended its command, so that its own parent sees the same. Leaves

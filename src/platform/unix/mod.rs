@@ -2,9 +2,15 @@
 
 mod children;
 mod events;
+#[cfg(target_os = "linux")]
+mod fence;
 mod guard;
 mod sandbox;
 mod socket;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod userns;
+#[cfg(target_os = "linux")]
+mod world;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata, Permissions};
@@ -27,11 +33,14 @@ pub(crate) use self::children::{
     signal_group, signal_process, spawn, spawn_beside, terminal_size,
 };
 pub(crate) use self::events::{
-    Handle, Signals, end_by_signal, handle, output_file, output_handle, status_of, wait_for,
+    Handle, Signals, deaf_to_terminal, end_by_signal, handle, output_file, output_handle,
+    status_of, wait_for,
 };
 pub(crate) use self::guard::Guard;
 pub(crate) use self::sandbox::enter_sandbox;
 pub(crate) use self::socket::{Connection, Listener, default_runtime_folder, folder_identity};
+#[cfg(target_os = "linux")]
+pub(crate) use self::world::World;
 use super::Ended;
 
 /// Closes this process to debuggers, core dumps and other processes of the same user. The kernel opens
@@ -193,6 +202,29 @@ pub(crate) fn with_quiet_terminal<T>(ask: impl FnOnce() -> io::Result<T>) -> io:
     }
     restored?;
     answer
+}
+
+/// The terminal as it was before a program had it that may not put it back itself.
+pub(crate) struct Terminal {
+    device: OwnedFd,
+    settings: rustix::termios::Termios,
+}
+
+impl Terminal {
+    /// The terminal that there is to ask on, if there is one.
+    pub(crate) fn as_it_is() -> Option<Self> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let device = rustix::fs::open("/dev/tty", flags, Mode::empty()).ok()?;
+        let settings = rustix::termios::tcgetattr(&device).ok()?;
+        Some(Self { device, settings })
+    }
+
+    /// Puts it back: the settings, the usual screen, a cursor that is seen.
+    pub(crate) fn put_back(&self) {
+        // Whoever hung up has taken it along.
+        let _ = rustix::termios::tcsetattr(&self.device, OptionalActions::Now, &self.settings);
+        let _ = rustix::io::write(&self.device, b"\x1b[?1049l\x1b[?25h\x1b[?2004l\x1b[m");
+    }
 }
 
 /// How many bytes arguments and environment may have together: execve(2) allows a quarter of the soft

@@ -27,6 +27,7 @@
 //! line without `=` can be the second line of an unquoted secret, and a line of
 //! base64 looks like a name.
 
+pub(crate) mod buffer;
 pub(crate) mod honcho;
 mod read;
 mod write;
@@ -99,6 +100,10 @@ pub(crate) enum Code {
     BadEscape,
     /// Three quotes in a row at the start of a value.
     TripleQuote,
+    /// A comment with no variable under it, where that would lose it.
+    StrayComment,
+    /// A comment behind a value, where that would lose it.
+    CommentBehind,
     /// A control character outside quotes.
     Control,
     /// A NUL byte.
@@ -125,6 +130,8 @@ impl Code {
             Self::Unterminated => "unterminated",
             Self::BadEscape => "bad-escape",
             Self::TripleQuote => "triple-quote",
+            Self::StrayComment => "stray-comment",
+            Self::CommentBehind => "comment-behind",
             Self::Control => "control",
             Self::Nul => "nul",
             Self::NotUtf8 => "not-utf8",
@@ -180,6 +187,13 @@ impl Code {
                  Put the value in single quotes, or write \\\\ for a backslash"
             }
             Self::TripleQuote => "triple quotes: use single ones, they may span lines",
+            Self::StrayComment => {
+                "a comment with no variable under it: only the notes of variables are kept. \
+                 Put it above a variable, without an empty line between, or remove it"
+            }
+            Self::CommentBehind => {
+                "a comment behind a value: put it on a line of its own above the variable"
+            }
             Self::Control => {
                 "control character outside quotes: remove it, or put the value in single quotes"
             }
@@ -248,7 +262,7 @@ mod tests {
     }
 
     /// One of each code.
-    const CODES: [Code; 17] = [
+    const CODES: [Code; 19] = [
         Code::NoEquals,
         Code::BadName,
         Code::NameTooLong,
@@ -263,6 +277,8 @@ mod tests {
         Code::Unterminated,
         Code::BadEscape,
         Code::TripleQuote,
+        Code::StrayComment,
+        Code::CommentBehind,
         Code::Control,
         Code::Nul,
         Code::NotUtf8,

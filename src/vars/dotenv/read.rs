@@ -17,10 +17,21 @@ const BLANKS: [char; 2] = [' ', '\t'];
 
 /// Reads a whole file, or gives everything that is wrong in it.
 pub(crate) fn parse(text: &[u8]) -> Result<Vec<Entry>, Vec<Problem>> {
+    read(text, false)
+}
+
+/// As [`parse`], of a text that takes the place of what is stored: a comment that would be lost is a
+/// problem, and lines of ours are passed over.
+pub(super) fn parse_edited(text: &[u8]) -> Result<Vec<Entry>, Vec<Problem>> {
+    read(text, true)
+}
+
+fn read(text: &[u8], edited: bool) -> Result<Vec<Entry>, Vec<Problem>> {
     let text = std::str::from_utf8(text).map_err(|error| vec![not_utf8(text, error)])?;
     let mut reader = Reader {
         rest: text.strip_prefix('\u{feff}').unwrap_or(text),
         line: 1,
+        edited,
         ..Reader::default()
     };
     reader.read();
@@ -50,6 +61,8 @@ struct Reader<'a> {
     rest: &'a str,
     /// The number of that line.
     line: usize,
+    /// Whether comments may not be lost.
+    edited: bool,
     /// The comment lines directly above it.
     comments: Vec<&'a str>,
     /// Each name with the line of its first definition.
@@ -66,7 +79,7 @@ impl<'a> Reader<'a> {
         while !self.rest.is_empty() && self.problems.len() < MAX_PROBLEMS {
             let line = first_line(self.rest).trim_start_matches(BLANKS);
             if line.is_empty() {
-                self.comments.clear();
+                self.drop_comments();
                 self.next_line();
             } else if let Some(comment) = line.strip_prefix('#') {
                 self.comment(comment);
@@ -75,10 +88,22 @@ impl<'a> Reader<'a> {
                 self.statement();
             }
         }
+        self.drop_comments();
+    }
+
+    /// Comments with no variable under them.
+    fn drop_comments(&mut self) {
+        if self.edited && !self.comments.is_empty() {
+            self.report(self.line.saturating_sub(self.comments.len()), None, Code::StrayComment);
+        }
+        self.comments.clear();
     }
 
     /// Keeps a comment line for the variable under it.
     fn comment(&mut self, text: &'a str) {
+        if self.edited && text.starts_with(':') {
+            return;
+        }
         self.comments.push(text.strip_prefix(BLANKS).unwrap_or(text));
         if let Err(code) = check_controls(text) {
             self.report(self.line, None, code);
@@ -148,7 +173,7 @@ impl<'a> Reader<'a> {
 
         let value = if quote == '"' { unescape(inner) } else { literal(inner) };
         let value = value.map_err(|(before, code)| (opened + line_ends(before), code))?;
-        match check_tail(first_line(rest)) {
+        match check_tail(first_line(rest), self.edited) {
             Ok(()) => Ok(value),
             Err(Code::AfterQuote { .. }) => {
                 let opened = (opened != closed).then_some(opened);
@@ -273,10 +298,11 @@ fn unescaped(escape: Option<u8>) -> Result<u8, Code> {
 }
 
 /// Behind a closing quote only blanks may follow, or a blank and a comment.
-fn check_tail(tail: &str) -> Result<(), Code> {
+fn check_tail(tail: &str, edited: bool) -> Result<(), Code> {
     let text = tail.trim_start_matches(BLANKS);
     match text.chars().next() {
         None => Ok(()),
+        Some('#') if text.len() < tail.len() && edited => Err(Code::CommentBehind),
         Some('#') if text.len() < tail.len() => check_controls(text),
         Some(c) => check_control(c).and(Err(Code::AfterQuote { opened: None })),
     }

@@ -63,7 +63,7 @@ fn check(value: &[u8], note: &str) -> Result<(), Why> {
 }
 
 /// Writes a note as comment lines.
-fn write_note(out: &mut Vec<u8>, note: &str) {
+pub(super) fn write_note(out: &mut Vec<u8>, note: &str) {
     if note.is_empty() {
         return;
     }
@@ -75,7 +75,7 @@ fn write_note(out: &mut Vec<u8>, note: &str) {
 }
 
 /// Writes a value in the plainest form that can hold it.
-fn write_value(out: &mut Vec<u8>, value: &[u8]) {
+pub(super) fn write_value(out: &mut Vec<u8>, value: &[u8]) {
     if value.iter().all(|byte| is_plain(*byte)) {
         out.extend_from_slice(value);
     } else if value.iter().any(|byte| matches!(byte, b'\'' | b'\r' | b'\n')) {
