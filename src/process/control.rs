@@ -49,6 +49,15 @@ const REQUEST_LIMIT: usize = 4096;
 /// Whoever connects has so long to say what he wants, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The processes that somebody waits for, by their places.
+#[derive(Debug)]
+pub(crate) struct Awaited {
+    /// Which.
+    pub(crate) which: Vec<usize>,
+    /// They are to run again, and not only to end.
+    pub(crate) restart: bool,
+}
+
 /// Somebody who asked something, seen from `start`.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -56,7 +65,7 @@ pub(crate) struct Client {
     asked: Vec<u8>,
     answer: Vec<u8>,
     /// Waits for processes to end or start; then he has all the time they need.
-    pub(crate) waits_for: Option<Vec<usize>>,
+    pub(crate) waits_for: Option<Awaited>,
     until: Instant,
 }
 
@@ -104,6 +113,12 @@ impl Client {
         drop(self.connection.write(&self.answer));
         self.connection.finish();
         self.waits_for = None;
+    }
+
+    /// He has closed his side while he waited.
+    pub(crate) fn is_gone(&mut self, now: Instant) {
+        self.waits_for = None;
+        self.until = now;
     }
 
     /// Whether there is nothing more to do for him.

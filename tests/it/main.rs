@@ -33,6 +33,7 @@ mod start;
 mod start_control;
 mod start_ending;
 mod start_environment;
+mod start_left;
 mod start_output;
 mod start_rules;
 mod start_sandbox;

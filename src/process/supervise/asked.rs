@@ -2,23 +2,36 @@
 
 use std::time::{Duration, Instant};
 
-use super::slot::{Slot, State, Stopping, Then};
-use super::{CLIENTS, Supervisor, sending};
+use super::slot::{Running, Slot, State, Stopping, Then};
+use super::{CLIENTS, Supervisor, WAITING, sending};
 use crate::platform::{Listener, signal_group};
-use crate::process::control::{Client, Request};
+use crate::process::control::{Awaited, Client, Request};
 use crate::process::formation::Instance;
+
+/// The answer to whoever wants something else then.
+const ALL_END: &str = "all processes are ending";
 
 impl Supervisor {
     pub(super) fn let_in(&mut self, now: Instant) {
-        while self.clients.len() < CLIENTS
+        while self.may_let_in()
             && let Some(connection) = self.listener.as_ref().and_then(Listener::accept)
         {
             self.clients.push(Client::new(connection, now));
         }
     }
 
+    /// Whoever waits for what he asked for takes no place from those who come to ask.
+    pub(super) fn may_let_in(&self) -> bool {
+        let waiting = self.clients.iter().filter(|client| client.waits_for.is_some()).count();
+        self.clients.len() - waiting < CLIENTS && waiting < WAITING
+    }
+
     pub(super) fn listen_to(&mut self, index: usize, now: Instant) {
         let Some(client) = self.clients.get_mut(index) else { return };
+        if client.waits_for.is_some() {
+            // He didn't want to wait any longer.
+            return client.is_gone(now);
+        }
         match client.read() {
             None => {}
             Some(Err(())) => client.no("that was not understood"),
@@ -27,7 +40,8 @@ impl Supervisor {
                 client.yes(&lines);
             }
             Some(Ok(Request::Stop(names))) if names.is_empty() => {
-                client.waits_for = Some((0..self.slots.len()).collect());
+                client.waits_for =
+                    Some(Awaited { which: (0..self.slots.len()).collect(), restart: false });
                 self.printer.say("stop received");
                 self.end_all(0);
             }
@@ -45,10 +59,11 @@ impl Supervisor {
             Err(unknown) => {
                 return asker.no(&format!("no process is called `{unknown}`"));
             }
-            Ok(_) if self.ending.is_some() => return asker.no("all processes are ending"),
+            Ok(_) if self.ending.is_some() => return asker.no(ALL_END),
             Ok(which) => which,
         };
-        asker.waits_for = Some(which.clone());
+        let restart = then != Then::Stay;
+        asker.waits_for = Some(Awaited { which: which.clone(), restart });
         for index in which {
             self.stop_one(index, then, now);
         }
@@ -58,13 +73,22 @@ impl Supervisor {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let stopping = Stopping { deadline: now + self.timeout, killed: false, then };
         match &mut slot.state {
-            State::Running(running) if running.exit.is_none() => {
+            // It has been asked, and its time is running.
+            State::Running(Running { stopping: Some(old), .. })
+            | State::Leaving { stopping: old, .. } => old.then = then,
+            State::Running(running) => {
                 running.stopping = Some(stopping);
-                self.printer.say(&sending(slot.stop_signal, &slot.instance.name, running.pid));
+                if running.exit.is_none() {
+                    self.printer.say(&sending(slot.stop_signal, &slot.instance.name, running.pid));
+                }
                 signal_group(running.pid, slot.stop_signal);
             }
-            State::Running(running) => running.stopping = Some(stopping),
-            State::Leaving { stopping: old, .. } => old.then = then,
+            // It has ended, and left others of its group behind.
+            State::Ended { group: Some(group), output }
+                if signal_group(*group, slot.stop_signal) =>
+            {
+                slot.state = State::Leaving { group: *group, stopping, output: output.take() };
+            }
             // It is started in its turn, or not at all.
             State::Waiting if then == Then::Stay => self.settle(index, then, now),
             State::Waiting => {}
@@ -79,12 +103,15 @@ impl Supervisor {
             State::Ended { .. } | State::Waiting => true,
             State::Leaving { .. } | State::Pausing(_) => false,
         };
-        if self.ending.is_some() {
-            // They are answered at the end of all.
-            return;
-        }
         for client in &mut self.clients {
-            let Some(which) = &client.waits_for else { continue };
+            let Some(Awaited { which, restart }) = &client.waits_for else { continue };
+            if self.ending.is_some() {
+                // The others are answered at the end of all.
+                if *restart {
+                    client.no(ALL_END);
+                }
+                continue;
+            }
             if which.iter().filter_map(|&index| self.slots.get(index)).all(settled) {
                 client.yes("");
             }

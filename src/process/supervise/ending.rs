@@ -28,7 +28,7 @@ pub(super) struct Ending {
 }
 
 /// Who isn't gone so long after SIGKILL hangs in the kernel, or isn't ours to kill.
-const GIVE_UP: Duration = Duration::from_secs(2);
+pub(super) const GIVE_UP: Duration = Duration::from_secs(2);
 
 /// Signals of processes that come so close together are one request.
 const ONE_REQUEST: Duration = Duration::from_millis(200);
@@ -68,7 +68,7 @@ impl Supervisor {
                 signal_group(group, slot.stop_signal);
             }
             if let State::Waiting | State::Pausing(_) | State::Leaving { .. } = slot.state {
-                slot.state = State::Ended { group: slot.group(), output: None };
+                slot.rest();
             }
         }
         let orphans = self.orphans();
@@ -128,12 +128,16 @@ impl Supervisor {
             .ending
             .as_ref()
             .is_some_and(|ending| ending.killed_at.is_some_and(|killed| now >= killed + GIVE_UP));
-        if running && !given_up {
+        let killed = self.ending.as_ref().is_some_and(|ending| ending.killed_at.is_some());
+        if running && !given_up && !killed {
             return false;
         }
         let left = self.orphans();
         if !left.is_empty() && !given_up {
             self.end_orphans(&left);
+            return false;
+        }
+        if running && !given_up {
             return false;
         }
         self.wait_for_the_writer(&left, written, now)
@@ -161,9 +165,13 @@ impl Supervisor {
         for slot in &mut self.slots {
             if let State::Ended { output, .. } = &mut slot.state {
                 let source = &mut slot.source;
-                while let Progress::More(_) =
-                    slot::read(output, source, &mut self.buffer, &mut self.printer)
+                let mut read = 0;
+                // A daemon may go on and on.
+                while read < slot::LEFT_IN_PIPE
+                    && let Progress::More(count) =
+                        slot::read(output, source, &mut self.buffer, &mut self.printer)
                 {
+                    read += count;
                 }
                 self.printer.finish(source);
             }

@@ -63,13 +63,16 @@ impl Supervisor {
         match &mut slot.state {
             State::Running(running) => {
                 let output = &mut running.output;
-                slot::read(output, &mut slot.source, &mut self.buffer, &mut self.printer);
-                running.holding_since = slot.source.is_holding().then_some(now);
+                let read =
+                    slot::read(output, &mut slot.source, &mut self.buffer, &mut self.printer);
+                if let Progress::More(_) = read {
+                    running.holding_since = slot.source.is_holding().then_some(now);
+                }
             }
-            State::Ended { output, .. } => {
+            State::Leaving { output, .. } | State::Ended { output, .. } => {
                 slot::read(output, &mut slot.source, &mut self.buffer, &mut self.printer);
             }
-            State::Waiting | State::Leaving { .. } | State::Pausing(_) => {}
+            State::Waiting | State::Pausing(_) => {}
         }
     }
 
@@ -142,11 +145,15 @@ impl Supervisor {
         if let (None, Some(guard)) = (left, &mut self.guard) {
             guard.forget(group);
         }
-        self.printer.finish(&mut slot.source);
         match (stopping.filter(|_| !ending), left) {
-            (Some(stopping), Some(group)) => slot.state = State::Leaving { group, stopping },
+            (Some(stopping), Some(group)) => {
+                slot.state = State::Leaving { group, stopping, output };
+            }
             (Some(stopping), None) => self.settle(index, stopping.then, now),
-            (None, group) => slot.state = State::Ended { group, output },
+            (None, group) => {
+                self.printer.finish(&mut slot.source);
+                slot.state = State::Ended { group, output };
+            }
         }
     }
 
@@ -154,7 +161,14 @@ impl Supervisor {
     fn decide(&mut self, index: usize, exit: Exit, now: Instant) {
         let Some(slot) = self.slots.get_mut(index) else { return };
         let State::Running(running) = &mut slot.state else { return };
-        if self.ending.is_some() || running.stopping.is_some() {
+        if self.ending.is_some() {
+            return;
+        }
+        if let Some(stopping) = running.stopping {
+            // What was to be done before the others start has not been done.
+            if slot.is_release && stopping.then == Then::Stay {
+                self.end_all(exit.status().max(1));
+            }
             return;
         }
         if slot.is_release && exit.status() == 0 {
@@ -181,6 +195,11 @@ impl Supervisor {
     /// Nobody of it is left: it rests, or waits for its next start.
     pub(super) fn settle(&mut self, index: usize, then: Then, now: Instant) {
         let Some(slot) = self.slots.get_mut(index) else { return };
+        if let State::Leaving { output, .. } = &mut slot.state {
+            // What is there; the pipe is closed to whoever would still write.
+            slot::read(output, &mut slot.source, &mut self.buffer, &mut self.printer);
+        }
+        self.printer.finish(&mut slot.source);
         slot.state = match then {
             Then::Stay => State::Ended { group: None, output: None },
             Then::Start(pause) => State::Pausing(now + pause),

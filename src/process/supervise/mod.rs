@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::ending::Ending;
+use self::ending::{Ending, GIVE_UP};
 use self::slot::{Running, Slot, State};
 use super::control::Client;
 use super::environ::Environment;
@@ -71,6 +71,10 @@ pub(crate) struct Plan {
 const USUAL: Size = Size { rows: 24, columns: 80 };
 /// At most so many ask at once.
 const CLIENTS: usize = 16;
+/// At most so many wait for what they asked for.
+const WAITING: usize = 256;
+/// How often is looked for groups that are empty, so that their numbers may be another's.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// Starts all, prints what they write, and comes back when none is left: with the status of the first
 /// that ended, or 128 + N after signal N.
@@ -93,6 +97,8 @@ struct Supervisor {
     found_here: BTreeSet<Pid>,
     ending: Option<Ending>,
     buffer: Vec<u8>,
+    /// When was looked for groups that are empty now.
+    swept: Instant,
 }
 
 /// Who is ready, in the order of the handles.
@@ -132,6 +138,7 @@ impl Supervisor {
             found_here,
             ending: None,
             buffer: vec![0; 64 << 10],
+            swept: Instant::now(),
         })
     }
 
@@ -156,10 +163,8 @@ impl Supervisor {
             }
             self.turn()?;
         }
-        for client in &mut self.clients {
-            if client.waits_for.is_some() {
-                client.yes("");
-            }
+        for client in self.clients.iter_mut().filter(|client| client.waits_for.is_some()) {
+            client.yes("");
         }
         Ok(self.ending.as_ref().map_or(0, |ending| ending.status))
     }
@@ -195,15 +200,14 @@ impl Supervisor {
             who.push(Who::Reader);
             handles.push((platform::output_handle(), Interest::Closed));
         }
-        if let Some(listener) = self.listener.as_ref().filter(|_| self.clients.len() < CLIENTS) {
+        if let Some(listener) = self.listener.as_ref().filter(|_| self.may_let_in()) {
             who.push(Who::Door);
             handles.push((listener.handle(), Interest::Read));
         }
         for (index, client) in self.clients.iter().enumerate() {
-            if client.waits_for.is_none() {
-                who.push(Who::Client(index));
-                handles.push((client.handle(), Interest::Read));
-            }
+            let waits = client.waits_for.is_some();
+            who.push(Who::Client(index));
+            handles.push((client.handle(), if waits { Interest::Closed } else { Interest::Read }));
         }
         if self.printer.has_room() {
             for (index, slot) in self.slots.iter().enumerate() {
@@ -217,16 +221,19 @@ impl Supervisor {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let slots = self.slots.iter().filter_map(Slot::deadline);
+        let has_room = self.printer.has_room();
+        let slots = self.slots.iter().filter_map(|slot| slot.deadline(has_room));
+        let left = |slot: &Slot| matches!(slot.state, State::Ended { group: Some(_), .. });
+        let sweep = self.slots.iter().any(left).then(|| self.swept + SWEEP);
         let clients = self.clients.iter().filter_map(Client::deadline);
         let ending = self.ending.as_ref().and_then(Ending::deadline);
-        slots.chain(clients).chain(ending).min()
+        slots.chain(clients).chain(ending).chain(sweep).min()
     }
 
     fn do_what_is_due(&mut self, now: Instant) {
         for index in 0..self.slots.len() {
             let Some(slot) = self.slots.get_mut(index) else { continue };
-            slot.release_held(&mut self.printer, now);
+            slot.release_held(&mut self.printer, &mut self.buffer, now);
             match &mut slot.state {
                 State::Running(running) => {
                     if let Some(stopping) = &mut running.stopping
@@ -238,11 +245,12 @@ impl Supervisor {
                         signal_group(running.pid, Signal::Kill);
                     }
                 }
-                State::Leaving { group, stopping } => {
+                State::Leaving { group, stopping, .. } => {
+                    let over = stopping.killed && now >= stopping.deadline + GIVE_UP;
                     if !stopping.killed && now >= stopping.deadline {
                         stopping.killed = true;
                         signal_group(*group, Signal::Kill);
-                    } else if !platform::group_is_alive(*group) {
+                    } else if over || !platform::group_is_alive(*group) {
                         if let Some(guard) = &mut self.guard {
                             guard.forget(*group);
                         }
@@ -254,9 +262,29 @@ impl Supervisor {
                 State::Pausing(_) | State::Waiting | State::Ended { .. } => {}
             }
         }
+        self.forget_empty_groups(now);
         self.end_what_is_due(now);
         self.answer_who_waited();
         self.clients.retain(|client| !client.is_done(now));
+    }
+
+    /// Lets go of the numbers of groups in which nobody is left: they may come to be others'.
+    fn forget_empty_groups(&mut self, now: Instant) {
+        if now < self.swept + SWEEP {
+            return;
+        }
+        self.swept = now;
+        for slot in &mut self.slots {
+            if let State::Ended { group: group @ Some(_), .. } = &mut slot.state
+                && let Some(number) = *group
+                && !platform::group_is_alive(number)
+            {
+                *group = None;
+                if let Some(guard) = &mut self.guard {
+                    guard.forget(number);
+                }
+            }
+        }
     }
 
     fn take_signals(&mut self, now: Instant) {

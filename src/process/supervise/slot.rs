@@ -33,8 +33,8 @@ pub(super) enum State {
     Waiting,
     /// Started, and not yet ended and read to its end.
     Running(Running),
-    /// It ended, and others of its group have been asked to.
-    Leaving { group: Pid, stopping: Stopping },
+    /// It ended, and others of its group have been asked to. They may still write.
+    Leaving { group: Pid, stopping: Stopping, output: Option<File> },
     /// To be started again then.
     Pausing(Instant),
     /// Ended for good. Others of its group may still be there, and write.
@@ -178,12 +178,22 @@ impl Slot {
         }
     }
 
+    /// Nothing more is to happen here. Its group may still have members, who write.
+    pub(super) fn rest(&mut self) {
+        let group = self.group();
+        let output = match &mut self.state {
+            State::Leaving { output, .. } => output.take(),
+            _ => None,
+        };
+        self.state = State::Ended { group, output };
+    }
+
     /// What its processes write, as far as anybody reads it.
     pub(super) fn output(&self) -> Option<&File> {
         match &self.state {
             State::Running(running) => running.output.as_ref(),
-            State::Ended { output, .. } => output.as_ref(),
-            State::Waiting | State::Leaving { .. } | State::Pausing(_) => None,
+            State::Leaving { output, .. } | State::Ended { output, .. } => output.as_ref(),
+            State::Waiting | State::Pausing(_) => None,
         }
     }
 
@@ -197,12 +207,12 @@ impl Slot {
         pause
     }
 
-    /// When something is due here.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    /// When something is due here, as long as there is room for what is read, or there isn't.
+    pub(super) fn deadline(&self, has_room: bool) -> Option<Instant> {
         match &self.state {
             State::Running(running) => {
                 let killing = running.stopping.filter(|one| !one.killed).map(|one| one.deadline);
-                let held = running.holding_since.map(|since| since + HOLD);
+                let held = running.holding_since.filter(|_| has_room).map(|since| since + HOLD);
                 // Others of its group, who need not be our children, may end.
                 let look = running.exit.map(|_| Instant::now() + LOOK);
                 killing.into_iter().chain(held).chain(look).min()
@@ -214,13 +224,22 @@ impl Slot {
         }
     }
 
-    /// Gives out what has been held back for too long.
-    pub(super) fn release_held(&mut self, printer: &mut Printer, now: Instant) {
-        if let State::Running(running) = &mut self.state
-            && running.holding_since.is_some_and(|since| now >= since + HOLD)
-        {
-            printer.release(&mut self.source);
-            running.holding_since = None;
+    /// Gives out what has been held back for too long, if nothing follows it: what the process has written
+    /// meanwhile may be the rest of a value, and was perhaps not read for want of room.
+    pub(super) fn release_held(&mut self, printer: &mut Printer, buffer: &mut [u8], now: Instant) {
+        let State::Running(running) = &mut self.state else { return };
+        let due = running.holding_since.is_some_and(|since| now >= since + HOLD);
+        if !due || !printer.has_room() {
+            return;
+        }
+        match read(&mut running.output, &mut self.source, buffer, printer) {
+            Progress::More(_) => {
+                running.holding_since = self.source.is_holding().then_some(now);
+            }
+            Progress::Nothing | Progress::End => {
+                printer.release(&mut self.source);
+                running.holding_since = None;
+            }
         }
     }
 }
