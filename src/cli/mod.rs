@@ -144,6 +144,7 @@ fn start(arguments: &[OsString], outside: Outside) -> u8 {
         outside,
         ui,
         globals: Globals { app_root, env, procfile, recovery, old_key, no_prefix, yes },
+        told: std::cell::RefCell::default(),
     };
     let of_run = matches!(cli.command, Command::Run(_));
     match dispatch(&cli.command, &context) {

@@ -340,7 +340,7 @@ fn write(wishes: &[Wish], context: &Context, project: &Project, key: &Key) -> Re
         }
         let mut rotated = None;
         if !changes.replaced.is_empty() {
-            changes.missing = memory.missing(&vault.file, &opened.fingerprint());
+            changes = changes.with_memory(&memory, vault, &opened);
             rotated = Some(vault.rotate(&opened, changes, now, &plugins)?);
         }
         for (name, member) in joining {

@@ -74,7 +74,12 @@ pub(crate) fn run(args: &InitArgs, context: &Context) -> Result<()> {
     let me = me(args, context, &project, &existing, identities)?;
     // Here the flag asks for a new recovery key, where elsewhere it opens one.
     let recovery = context.globals.recovery.then(|| Recovery::make(&me.name)).transpose()?;
-    let maker = Maker { context, me: &me, source: source.as_ref(), recovery: recovery.as_ref() };
+    let missing = match &source {
+        Some((source, opened)) => context.memory()?.missing(&source.file, &opened.fingerprint()),
+        None => Vec::new(),
+    };
+    let (source, recovery) = (source.as_ref(), recovery.as_ref());
+    let maker = Maker { context, me: &me, source, missing, recovery };
     // Everything that can fail is done before the first file is written.
     let vaults: Vec<(Vault, Opened)> = new
         .iter()
@@ -232,6 +237,8 @@ struct Maker<'a> {
     context: &'a Context,
     me: &'a Me,
     source: Option<&'a (Vault, Opened)>,
+    /// Members of the source whose blocks somebody has deleted: they have seen its values too.
+    missing: Vec<(MemberName, PublicKey)>,
     recovery: Option<&'a Recovery>,
 }
 
@@ -249,7 +256,7 @@ impl Maker<'_> {
             if with_members {
                 take_members(&mut members, source, self.me)?;
             }
-            former = ledger_of_copy(source, &members, now)?;
+            former = ledger_of_copy(source, &self.missing, &members, now)?;
         }
         let latest_removed = former.keys().map(FormerName::removed).max().unwrap_or(0);
         let new = NewFile {
@@ -309,21 +316,23 @@ fn take_members(
 /// member of the source who gets no access to the copy (format.md, Rotation and exposure).
 fn ledger_of_copy(
     source: &Vault,
+    missing: &[(MemberName, PublicKey)],
     members: &BTreeMap<MemberName, NewMember>,
     now: u64,
 ) -> Result<BTreeMap<FormerName, PublicKey>> {
     let mut ledger: BTreeMap<FormerName, PublicKey> =
         source.file.former.iter().map(|(name, entry)| (name.clone(), entry.key.clone())).collect();
     let latest_changed = source.file.secrets.values().map(Record::changed).max().unwrap_or(0);
-    for (name, member) in &source.file.members {
-        if members.values().any(|other| other.key == member.key) {
+    let of_source = source.file.members.iter().map(|(name, member)| (name, &member.key));
+    for (name, key) in of_source.chain(missing.iter().map(|(name, key)| (name, key))) {
+        if members.values().any(|other| other.key == *key) {
             continue;
         }
         let last =
             ledger.keys().filter(|entry| entry.member() == name).map(FormerName::removed).max();
         let removed =
             time_of_removal(now, latest_changed, last).ok_or_else(|| clock_is_poisoned(name))?;
-        ledger.insert(FormerName::new(name, removed), member.key.clone());
+        ledger.insert(FormerName::new(name, removed), key.clone());
     }
     Ok(ledger)
 }

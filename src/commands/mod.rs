@@ -72,6 +72,8 @@ pub(crate) struct Context {
     pub(crate) ui: Ui,
     /// The global flags.
     pub(crate) globals: Globals,
+    /// Notices that were given: a command that writes looks at each file twice.
+    pub(crate) told: std::cell::RefCell<BTreeSet<String>>,
 }
 
 impl Context {
@@ -205,6 +207,11 @@ impl Context {
         let mut words: Vec<&OsStr> = words.into_iter().map(OsStr::new).collect();
         words.push(path.as_os_str());
         git(&words, &self.surroundings()).is_some()
+    }
+
+    /// Whether this is to be told, and not told already.
+    fn is_news(&self, notice: &str) -> bool {
+        self.told.borrow_mut().insert(notice.to_owned())
     }
 
     /// Asks whether to go on with something that loses data. `-y` answers.

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::{Context, now};
+use crate::crypto::keys::PublicKey;
 use crate::error::{Error, Kind, Result, shown_path};
 use crate::format::{Fingerprint, Opened};
 use crate::store::state;
 use crate::vars::name::{EnvName, MemberName, shown};
 use crate::vault::pins::{
-    Candidate, Memory, Origin, PinVerdict, Pinned, Place, Seen, Stop, Story, Verdict,
+    Candidate, Memory, Odd, Origin, PinVerdict, Pinned, Place, Seen, Stop, Story, Verdict,
 };
-use crate::vault::{Key, Project, Vault, few};
+use crate::vault::{Key, Project, Vault};
 
 /// The file of the memory in our state folder.
 const MEMORY_FILE: &str = "known_envs.toml";
@@ -64,12 +65,12 @@ impl Context {
         let text = state::read(&path)?.unwrap_or_default();
         let about = Some((&place, &vault.file.id));
         let memory = Memory::parse(&text, about).ok_or_else(|| damaged(&path))?;
-        if !self.heard(&memory, candidate, vault, purpose, true)? {
+        if !self.heard(project, &memory, candidate, (vault, purpose), true)? {
             return Ok(());
         }
         // Somebody else may have changed it since.
         self.remember(&path, |memory| {
-            if self.heard(memory, candidate, vault, purpose, false)? {
+            if self.heard(project, memory, candidate, (vault, purpose), false)? {
                 memory.accept(candidate.seen());
             }
             Ok(())
@@ -160,7 +161,7 @@ impl Context {
     }
 
     fn no_memory(&self, why: &str) {
-        if self.ui.err_is_terminal() {
+        if self.ui.err_is_terminal() && self.is_news(why) {
             self.ui.warn(&format!("no pin is kept, so a rebuilt file would not be noticed: {why}"));
         }
     }
@@ -168,44 +169,98 @@ impl Context {
     /// Tells what is made of a file. Whether it has to be remembered.
     fn heard(
         &self,
+        project: &Project,
         memory: &Memory,
         candidate: Candidate<'_>,
-        vault: &Vault,
-        purpose: Purpose,
+        (vault, purpose): (&Vault, Purpose),
         aloud: bool,
     ) -> Result<bool> {
         let environment = vault.environment();
         let new = match memory.judge(candidate, now()) {
-            Verdict::Known { missing, grown } => {
-                if let (true, Some(first)) = (aloud, missing.first()) {
-                    let names = few(missing.iter());
-                    self.ui.warn(&format!(
-                        "{environment}: deleted from the file, but still with its data key: {names}"
-                    ));
-                    self.ui.hint(&format!("`vault revoke {first} -e {environment}` ends that"));
+            Verdict::Known { odd, grown } => {
+                for one in odd.iter().filter(|_| aloud) {
+                    self.tell_odd(one, environment);
                 }
                 grown
             }
-            Verdict::New => true,
-            Verdict::Rotated(story) => {
-                if aloud {
-                    self.ui.say(&format!("{environment}: {}", rotated(&story)));
+            Verdict::New { first } => {
+                // As ssh says of a host: whoever expects an old acquaintance may look twice.
+                if first && aloud && self.ui.err_is_terminal() {
+                    self.ui.say(&format!(
+                        "{environment}: seen for the first time on this machine; its members are {}",
+                        vault.member_names()
+                    ));
                 }
                 true
             }
-            Verdict::Stop(Stop::Old) if purpose == Purpose::Read && self.globals.old_key => false,
+            Verdict::Rotated(story) => {
+                let told = format!("{environment}: {}", rotated(&story));
+                if aloud && self.is_news(&told) {
+                    self.ui.say(&told);
+                }
+                true
+            }
+            Verdict::Stop(Stop::Old(_)) if purpose == Purpose::Read && self.globals.old_key => {
+                false
+            }
+            Verdict::Stop(Stop::Old(_)) if replaced_meanwhile(project, vault) => return Ok(false),
             Verdict::Stop(stop) => return Err(stopped(&stop, vault, purpose)),
         };
-        if purpose == Purpose::Write && memory.is_behind(&vault.file) {
+        let later = memory.later(&vault.file).filter(|_| purpose == Purpose::Write);
+        if let Some(later) = later {
             return Err(Error::integrity(format!(
                 "{}: its data key was replaced, so nothing is written under it",
                 shown_path(&vault.path)
             ))
             .about(environment)
-            .hint("take the newest version of the file from git"));
+            .hint(format!(
+                "take the newest version from git; {}",
+                thrown_away(environment, &later)
+            )));
         }
         Ok(new)
     }
+
+    fn tell_odd(&self, odd: &Odd, environment: &EnvName) {
+        let (name, told) = match odd {
+            Odd::Unrecorded(entry) => {
+                let told = format!(
+                    "{environment}: the record of {}, who was removed, is gone",
+                    entry.member()
+                );
+                if self.is_news(&told) {
+                    self.ui.warn(&told);
+                    self.ui.hint(&format!("`vault rotate {environment}` writes it again"));
+                }
+                return;
+            }
+            Odd::Gone(name) => {
+                (name, format!("{name} was removed from the file and still holds its data key"))
+            }
+            Odd::OtherKey(name) => (
+                name,
+                format!(
+                    "another key than this machine knows stands under the name {name}, who still holds its data key"
+                ),
+            ),
+            Odd::OtherName(name, now) => (
+                name,
+                format!("the key that this machine knows as {name}'s stands under the name {now}"),
+            ),
+        };
+        let told = format!("{environment}: {told}");
+        if self.is_news(&told) {
+            self.ui.warn(&told);
+            self.ui.hint(&format!("`vault revoke {name} -e {environment}` ends that"));
+        }
+    }
+}
+
+/// Whether another process has rotated the data key since we read the file: it was the newest then. Who is to
+/// change it reads it again under the lock.
+fn replaced_meanwhile(project: &Project, vault: &Vault) -> bool {
+    let now = project.find(vault.environment()).ok().flatten();
+    now.is_some_and(|now| now.file.id == vault.file.id && now.file.made > vault.file.made)
 }
 
 /// What is to be remembered of a file that this machine has made or changed.
@@ -258,12 +313,25 @@ fn rotated(story: &Story) -> String {
 
 /// Who joined and left.
 pub(super) fn changes(story: &Story) -> String {
-    let joined = story
-        .joined
-        .iter()
-        .map(|(name, key)| format!("{name} joined (key {})", Fingerprint::of_key(key)));
+    let keys = |list: &[(MemberName, PublicKey)], what: &str| -> Vec<String> {
+        let one = |(name, key): &(MemberName, PublicKey)| {
+            format!("{name} {what} (key {})", Fingerprint::of_key(key))
+        };
+        list.iter().map(one).collect()
+    };
     let left = story.left.iter().map(|name| format!("{} left", shown(name)));
-    joined.chain(left).collect::<Vec<_>>().join(", ")
+    let unrecorded = story.unrecorded.iter().map(|name| {
+        format!("{} is not among the former members, so nobody sees what he knows", shown(name))
+    });
+    let mut all = keys(&story.joined, "joined");
+    all.extend(keys(&story.other_key, "has another key"));
+    all.extend(left.chain(unrecorded));
+    all.join(", ")
+}
+
+/// What helps where the later data key is one that nobody has any more.
+fn thrown_away(environment: &EnvName, later: &Fingerprint) -> String {
+    format!("if the later data key was thrown away, `vault trust {environment} --abandon {later}`")
 }
 
 /// Why a file isn't believed, and what can be done.
@@ -285,16 +353,18 @@ pub(super) fn stopped(stop: &Stop, vault: &Vault, purpose: Purpose) -> Error {
                 "if the project was founded anew, ask a member for the fingerprint of its data key, and give it to `vault trust {environment} --expect FINGERPRINT`"
             ),
         ),
-        Stop::Old => (
-            vec![format!("{path}: this is an old file: its data key was replaced since")],
-            match purpose {
+        Stop::Old(later) => {
+            let mend = match purpose {
                 Purpose::Read => {
                     "take the newest version from git; `--old-key` reads this one once"
                 }
                 Purpose::Write => "take the newest version from git, and make the change there",
-            }
-            .to_owned(),
-        ),
+            };
+            (
+                vec![format!("{path}: this is an old file: its data key was replaced since")],
+                format!("{mend}; {}", thrown_away(environment, later)),
+            )
+        }
         Stop::Unproven(story) => (unproven(story, &path), ask_whom(story, environment)),
     };
     Error::several(Kind::Integrity, messages).about(environment).hint(hint)
@@ -345,10 +415,20 @@ fn unproven(story: &Story, path: &str) -> Vec<String> {
 fn ask_whom(story: &Story, environment: &EnvName) -> String {
     let others = "another member whom you trust";
     let whom = match (&story.by, story.origin) {
-        (Some(by), Origin::Proven | Origin::Unknown) => by.as_str(),
+        // Whoever is not remembered may be nobody but the one who built the file.
+        (Some(by), Origin::Unknown) if story.joined.iter().all(|(name, _)| name != by) => {
+            by.as_str()
+        }
+        (Some(by), Origin::Proven) if !story.ahead && story.dropped.is_empty() => by.as_str(),
         _ => others,
     };
-    format!(
+    let ask = format!(
         "ask {whom}, not by the repository, for the fingerprint of {environment}'s data key as `vault status` shows it there, and give it to `vault trust {environment} --expect FINGERPRINT`"
-    )
+    );
+    match &story.newest {
+        Some(newest) if story.origin == Origin::Proven && !story.later => {
+            format!("{ask}; {}", thrown_away(environment, newest))
+        }
+        _ => ask,
+    }
 }

@@ -58,9 +58,9 @@ pub(super) fn run(args: &RecoveryArgs, context: &Context) -> Result<()> {
             vault.grant(&opened, &recovery.name, member, &plugins)?;
             return Ok(Made::Added(opened));
         }
-        let missing = memory.missing(&vault.file, &opened.fingerprint());
         let replaced = [(recovery.name.clone(), member)].into();
-        let changes = Changes { missing, replaced, ..Changes::default() };
+        let changes = Changes { replaced, ..Changes::default() };
+        let changes = changes.with_memory(&memory, vault, &opened);
         vault.rotate(&opened, changes, now, &plugins).map(Made::Replaced)
     };
     let wrote = |vault: &Vault, made: &Made| Some(seen(&project, vault, made.told(context, vault)));

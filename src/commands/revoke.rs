@@ -10,7 +10,8 @@ use super::team::{
 };
 use super::{Context, day, now};
 use crate::cli::ui::count;
-use crate::error::{Error, Result};
+use crate::crypto::keys::PublicKey;
+use crate::error::{Error, Kind, Result};
 use crate::format::{Opened, Record};
 use crate::vars::name::{EnvName, MemberName, VarName, nearest};
 use crate::vault::exposure::exposed_to;
@@ -42,38 +43,43 @@ struct Wanted {
     keep: BTreeSet<MemberName>,
     without: BTreeSet<MemberName>,
     memory: Memory,
+    /// The keys that he has anywhere, by the files and by what this machine remembers.
+    keys: BTreeSet<PublicKey>,
 }
 
 /// Runs it.
 pub(crate) fn run(args: &RevokeArgs, context: &Context) -> Result<()> {
     let project = context.project()?;
-    let wanted = Wanted {
+    let mut wanted = Wanted {
         name: member(&args.name)?,
         keep: members(&args.keep)?,
         without: members(&args.without)?,
         memory: context.memory()?,
+        keys: BTreeSet::new(),
     };
     let key = context.key()?;
-    let concerned = concerned(&wanted, context, &project, &key)?;
-    let everybody: BTreeSet<&MemberName> = concerned.iter().flat_map(|(_, who)| who).collect();
+    let opened = wanted.open(context, &project, &key)?;
+    let concerned = wanted.concerned(&opened, context)?;
+    let everybody: BTreeSet<&MemberName> =
+        concerned.iter().flat_map(|one| one.leaving.iter().chain(&one.missing)).collect();
     let told: Vec<&str> = everybody.into_iter().map(MemberName::as_str).collect();
-    let environments: Vec<EnvName> = concerned.iter().map(|(name, _)| name.clone()).collect();
+    let environments: Vec<EnvName> = concerned.iter().map(|one| one.environment.clone()).collect();
     let where_ = crate::vault::join(&environments);
     context.confirm(&format!("{} will lose access to {where_}", told.join(", ")))?;
 
     let (now, plugins) = (now(), context.plugins());
-    let mut before = concerned.iter().map(|(_, leaving)| leaving);
+    let mut before = concerned.iter().map(|one| &one.leaving);
     let change = |vault: &mut Vault| {
         let opened = context.unlock(&project, vault, &key, Purpose::Write)?;
-        let leaving = wanted.leaving(vault, &opened);
+        let leaving = wanted.leaving(vault);
         // What was confirmed is what is done, and nothing that came in between.
         if before.next() != Some(&leaving) {
             let environment = vault.environment();
             let message = format!("{environment} was changed by somebody else meanwhile");
             return Err(Error::failed(message).hint("run the same command again"));
         }
-        let missing = wanted.memory.missing(&vault.file, &opened.fingerprint());
-        let changes = Changes { removed: leaving, missing, ..Changes::default() };
+        let changes = Changes { removed: leaving, ..Changes::default() };
+        let changes = changes.with_memory(&wanted.memory, vault, &opened);
         vault.rotate(&opened, changes, now, &plugins)
     };
     let mut known = Vec::new();
@@ -92,70 +98,122 @@ pub(crate) fn run(args: &RevokeArgs, context: &Context) -> Result<()> {
     report(context, &wanted.name, &known)
 }
 
-impl Wanted {
-    /// Who loses access to this environment. Nobody where the member has none.
-    fn leaving(&self, vault: &Vault, opened: &Opened) -> BTreeSet<MemberName> {
-        let mut leaving = vault.leaving_with(&self.name, &self.keep);
-        let missing = self.memory.missing(&vault.file, &opened.fingerprint());
-        if !leaving.is_empty() || missing.iter().any(|(name, _)| *name == self.name) {
-            let there = |name: &&MemberName| vault.file.members.contains_key(*name);
-            leaving.extend(self.without.iter().filter(there).cloned());
-        }
-        leaving
-    }
-
-    fn is_remembered(&self, vault: &Vault, opened: &Opened) -> bool {
-        let missing = self.memory.missing(&vault.file, &opened.fingerprint());
-        missing.iter().any(|(name, _)| *name == self.name)
-    }
+/// What happens in one environment.
+struct Concerned {
+    environment: EnvName,
+    leaving: BTreeSet<MemberName>,
+    /// Who is written into the ledger as well, because the block was deleted.
+    missing: Vec<MemberName>,
 }
 
-/// The environments that the member can open, and who else loses access to each. Nothing is changed if one
-/// of them can't be.
-fn concerned(
-    wanted: &Wanted,
-    context: &Context,
-    project: &Project,
-    key: &Key,
-) -> Result<Vec<(EnvName, BTreeSet<MemberName>)>> {
-    let named = context.named(project)?;
-    let mut concerned = Vec::new();
-    let mut others = Vec::new();
-    for environment in context.named_or_all(project)? {
-        let vault = project.read(&environment)?;
-        let there = vault.file.members.contains_key(&wanted.name);
-        let opened = match context.unlock(project, &vault, key, Purpose::Write) {
-            // The member isn't there, as far as can be told without a key.
-            Err(error)
-                if error.kind() == crate::error::Kind::NoAccess && !there && named.is_none() =>
-            {
+impl Wanted {
+    /// Opens the environments, and sees which keys he has in them.
+    fn open(
+        &mut self,
+        context: &Context,
+        project: &Project,
+        key: &Key,
+    ) -> Result<Vec<(Vault, Opened)>> {
+        let named = context.named(project)?.is_some();
+        let mut all = Vec::new();
+        for environment in context.named_or_all(project)? {
+            let vault = project.read(&environment)?;
+            let there = vault.file.members.get(&self.name).map(|member| member.key.clone());
+            let opened = match context.unlock(project, &vault, key, Purpose::Write) {
+                // He isn't there, as far as can be told without a key: by name, which is open to anybody.
+                Err(error) if error.kind() == Kind::NoAccess && there.is_none() && !named => {
+                    context.ui.warn(&format!("{environment}: left out: {error}"));
+                    continue;
+                }
+                opened => opened?,
+            };
+            let remembered = self.memory.key_of(&self.name, &vault.file, &opened.fingerprint());
+            self.keys.extend(there.into_iter().chain(remembered));
+            all.push((vault, opened));
+        }
+        Ok(all)
+    }
+
+    /// The environments that he can open, and who else loses access to each. Nothing is changed if one of
+    /// them can't be.
+    fn concerned(&self, opened: &[(Vault, Opened)], context: &Context) -> Result<Vec<Concerned>> {
+        let mut concerned = Vec::new();
+        let known = |name: &&MemberName| {
+            opened.iter().any(|(vault, _)| vault.file.members.contains_key(*name))
+        };
+        let mut typed = self.keep.iter().chain(&self.without);
+        if let (Some(unknown), Some((vault, _))) = (typed.find(|one| !known(one)), opened.first()) {
+            return Err(unknown_member(vault, unknown));
+        }
+        for (vault, opened) in opened {
+            let missing = self.memory.missing(&vault.file, &opened.fingerprint());
+            let missing: Vec<MemberName> = missing.into_iter().map(|(name, _)| name).collect();
+            let leaving = self.leaving(vault);
+            if !missing.contains(&self.name) && !self.is_there(vault) {
+                if context.globals.env.last().is_some() {
+                    return Err(unknown_member(vault, &self.name));
+                }
                 continue;
             }
-            opened => opened?,
-        };
-        if !there && !wanted.is_remembered(&vault, &opened) {
-            if named.is_some() {
-                return Err(unknown_member(&vault, &wanted.name));
+            // Whoever does it with a key of his own remains.
+            if context.globals.recovery {
+                check_somebody_remains(vault, &leaving)?;
             }
-            others.extend(vault.file.members.into_keys());
-            continue;
+            self.check_my_own_key(vault, opened, &leaving)?;
+            check_not_myself(vault, opened, leaving.iter())?;
+            tell_who_gets_no_proof(context, vault, opened);
+            concerned.push(Concerned {
+                environment: vault.environment().clone(),
+                leaving,
+                missing,
+            });
         }
-        let leaving = wanted.leaving(&vault, &opened);
-        check_not_myself(&vault, &opened, leaving.iter())?;
-        check_somebody_remains(&vault, &leaving)?;
-        tell_who_gets_no_proof(context, &vault, &opened);
-        concerned.push((environment, leaving));
+        if concerned.is_empty() {
+            let error =
+                Error::not_found(format!("nobody is called {} in any environment", self.name));
+            let others = opened.iter().flat_map(|(vault, _)| vault.file.members.keys());
+            return Err(match nearest(self.name.as_str(), others.map(MemberName::as_str)) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint("`vault members` lists the members"),
+            });
+        }
+        Ok(concerned)
     }
-    if concerned.is_empty() {
-        let error =
-            Error::not_found(format!("nobody is called {} in any environment", wanted.name));
-        let near = nearest(wanted.name.as_str(), others.iter().map(MemberName::as_str));
-        return Err(match near {
-            Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None => error.hint("`vault members` lists the members"),
-        });
+
+    /// Refuses to go on with a key that the one who is removed has made, as the file says.
+    fn check_my_own_key(
+        &self,
+        vault: &Vault,
+        opened: &Opened,
+        leaving: &BTreeSet<MemberName>,
+    ) -> Result<()> {
+        let me = opened.me();
+        let mine = vault.file.members.get(me).is_some_and(|one| self.keys.contains(&one.key));
+        if *me == self.name || mine || !leaving.contains(me) {
+            return Ok(());
+        }
+        let (environment, name) = (vault.environment(), &self.name);
+        let message = format!(
+            "{environment}: by the file your key was made by {name}, or by what {name} made"
+        );
+        Err(Error::failed(message).about(environment).hint(format!(
+            "if you made it yourself, add `--keep {me}`; else have a key of your own granted first"
+        )))
     }
-    Ok(concerned)
+
+    /// Whether he is a member, under whatever name.
+    fn is_there(&self, vault: &Vault) -> bool {
+        let mut members = vault.file.members.iter();
+        members.any(|(name, member)| *name == self.name || self.keys.contains(&member.key))
+    }
+
+    /// Who loses access to an environment that is concerned.
+    fn leaving(&self, vault: &Vault) -> BTreeSet<MemberName> {
+        let mut leaving = vault.leaving_with(&self.name, &self.keys, &self.keep);
+        let there = |name: &&MemberName| vault.file.members.contains_key(*name);
+        leaving.extend(self.without.iter().filter(there).cloned());
+        leaving
+    }
 }
 
 /// A recovery key alone is no holder: its passphrase lies in a drawer, if it does.

@@ -46,8 +46,8 @@ pub(crate) fn run(args: &RotateArgs, context: &Context) -> Result<()> {
     let (now, plugins) = (now(), context.plugins());
     let change = |vault: &mut Vault| {
         let opened = context.unlock(&project, vault, &key, Purpose::Write)?;
-        let missing = memory.missing(&vault.file, &opened.fingerprint());
-        let changes = Changes { removed: without.clone(), missing, ..Changes::default() };
+        let changes = Changes { removed: without.clone(), ..Changes::default() };
+        let changes = changes.with_memory(&memory, vault, &opened);
         vault.rotate(&opened, changes, now, &plugins)
     };
     let wrote = |vault: &Vault, rotated: &Rotated| {

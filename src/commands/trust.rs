@@ -89,13 +89,13 @@ fn ask(context: &Context, candidate: Candidate<'_>, vault: &Vault, opened: &Open
     let environment = vault.environment();
     let stop = match context.memory()?.judge(candidate, now()) {
         Verdict::Stop(stop) => stop,
-        Verdict::Known { .. } | Verdict::New | Verdict::Rotated(_) => return Ok(()),
+        Verdict::Known { .. } | Verdict::New { .. } | Verdict::Rotated(_) => return Ok(()),
     };
     let why = stopped(&stop, vault, Purpose::Read);
     let grave = match &stop {
         Stop::Unproven(story) => story.is_grave(),
         Stop::Abandoned | Stop::OtherId => true,
-        Stop::Old => false,
+        Stop::Old(_) => false,
     };
     if grave {
         return Err(why);
@@ -106,7 +106,7 @@ fn ask(context: &Context, candidate: Candidate<'_>, vault: &Vault, opened: &Open
     for message in why.messages() {
         context.ui.warn(message);
     }
-    let question = if stop == Stop::Old {
+    let question = if matches!(stop, Stop::Old(_)) {
         context.ui.say("this folder can be held to it, for reading: a release, an old worktree");
         "vault: read it here from now on?".to_owned()
     } else {
@@ -127,8 +127,10 @@ fn abandon(
     environment: &EnvName,
 ) -> Result<()> {
     let place = place(project, environment);
+    // A clone of which nothing is remembered yet. A file that can't be read is no hindrance.
+    let id = project.find(environment).ok().flatten().map(|vault| vault.file.id);
     let forget = |memory: &mut Memory| {
-        memory.abandon(&place, expected).ok_or_else(|| {
+        memory.abandon(&place, id, expected).ok_or_else(|| {
             Error::not_found(format!("{environment}: no such data key was accepted here"))
                 .about(environment)
                 .hint("the fingerprint is that of the rotation that was thrown away")
@@ -141,10 +143,16 @@ fn abandon(
     if believed.is_empty() {
         context.ui.warn("no other data key was accepted: nobody is believed then");
     }
-    for (name, key) in &believed {
-        let fingerprint = key.parse().map(|key| Fingerprint::of_key(&key).to_string());
-        let fingerprint = fingerprint.unwrap_or_default();
-        context.ui.say(&format!("{} is believed again (key {fingerprint})", shown(name)));
+    for one in &believed {
+        let fingerprint = one.key.parse().map(|key| Fingerprint::of_key(&key).to_string());
+        let (name, fingerprint) = (shown(&one.name), fingerprint.unwrap_or_default());
+        if one.had_left {
+            context.ui.warn(&format!(
+                "{name}, who had left, is believed again (key {fingerprint}): if he left, keep that data key"
+            ));
+        } else {
+            context.ui.say(&format!("{name} is believed again (key {fingerprint})"));
+        }
     }
     if !prompt::confirmed(&format!("vault: refuse that data key of {environment} from now on?"))? {
         return Err(Error::failed("nothing was changed"));

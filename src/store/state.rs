@@ -41,7 +41,9 @@ fn is_denied(error: &std::io::Error) -> bool {
 }
 
 fn folder_is_ours(path: &Path) -> bool {
-    let folder = path.parent().and_then(|folder| std::fs::symlink_metadata(folder).ok());
+    // The nearest one that can be looked at: what lies in a closed folder can't be.
+    let mut folders = path.ancestors().skip(1);
+    let folder = folders.find_map(|folder| std::fs::symlink_metadata(folder).ok());
     folder.is_some_and(|folder| platform::owner(&folder) == Owner::Us)
 }
 
@@ -60,6 +62,13 @@ pub(crate) fn update(
         .map_err(|error| Error::io("make the folder", folder, &error))?;
     let lock = FolderLock::take(folder)?;
     let text = change(read(path)?)?;
+    // Who lets us open files of his making could fill it, and then nothing could be read of it any more.
+    if text.len() > LIMIT {
+        let message = format!("the memory `{}` would become too long", shown_path(path));
+        return Err(
+            Error::integrity(message).hint("nothing was changed; what it knew, it still knows")
+        );
+    }
     lock.replace(name, text.as_bytes())?;
     platform::tighten(path).map_err(|error| Error::io("set the mode of", path, &error))
 }

@@ -12,7 +12,7 @@ use crate::crypto;
 use crate::crypto::keys::PublicKey;
 use crate::format::{Expected, Fingerprint, FormerName, Opened, Proof, VaultFile, unhex};
 use crate::vars::hex;
-use crate::vars::name::{EnvName, MemberName};
+use crate::vars::name::{EnvName, MemberName, shown};
 
 /// How far ahead of our clock a new data key may claim to be made. `made` only grows, so a member who leaves
 /// could otherwise rotate to a time after which nobody can rotate again.
@@ -36,7 +36,8 @@ impl Place {
     pub(crate) fn new(folder: &std::path::Path, environment: &EnvName) -> Self {
         let digest = crypto::sha256([folder.as_os_str().as_encoded_bytes()]);
         let key = hex(digest.get(..8).unwrap_or_default());
-        let path = folder.to_string_lossy().into_owned();
+        // A line break in it would look like a line of the memory's own.
+        let path = shown(&folder.to_string_lossy());
         Self { path, key, environment: environment.clone() }
     }
 }
@@ -116,22 +117,48 @@ impl Seen {
     }
 }
 
+/// A member who is believed once a data key is abandoned.
+pub(crate) struct Believed {
+    /// The name, as it is remembered.
+    pub(crate) name: String,
+    /// The public key.
+    pub(crate) key: String,
+    /// Under the abandoned data key he was none.
+    pub(crate) had_left: bool,
+}
+
 /// What is made of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is what was accepted here last.
     Known {
-        /// Members who were remembered and are not in it: they still have this data key.
-        missing: Vec<MemberName>,
+        /// What is odd about its members: no vault writes that under one data key.
+        odd: Vec<Odd>,
         /// Whether there is more to remember than before.
         grown: bool,
     },
     /// Nothing is known that speaks against it: to be remembered.
-    New,
+    New {
+        /// This machine has never seen this environment, whatever its place.
+        first: bool,
+    },
     /// A member whom this machine knows has rotated: to be remembered, and told.
     Rotated(Story),
     /// It is not to be believed.
     Stop(Stop),
+}
+
+/// What somebody has done to a member who is remembered, under the same data key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Odd {
+    /// The block is gone. The key still opens the file.
+    Gone(MemberName),
+    /// Another key stands under the name. The old one still opens the file.
+    OtherKey(MemberName),
+    /// The key stands under another name.
+    OtherName(MemberName, MemberName),
+    /// An entry of the ledger is gone, or has another key.
+    Unrecorded(FormerName),
 }
 
 /// Why a file is not to be believed.
@@ -141,8 +168,8 @@ pub(crate) enum Stop {
     Abandoned,
     /// Another environment belongs to this place.
     OtherId,
-    /// A later data key was accepted here.
-    Old,
+    /// A later data key was accepted here: this one.
+    Old(Fingerprint),
     /// Nothing proves who made this data key.
     Unproven(Story),
 }
@@ -156,14 +183,20 @@ pub(crate) struct Story {
     pub(crate) origin: Origin,
     /// It is later than every data key that is remembered.
     pub(crate) later: bool,
+    /// The latest data key that is remembered.
+    pub(crate) newest: Option<Fingerprint>,
     /// It claims to be made more than a day from now.
     pub(crate) ahead: bool,
     /// Entries of the ledger that are remembered and not there.
     pub(crate) dropped: Vec<String>,
     /// Members who were not remembered, with their keys.
     pub(crate) joined: Vec<(MemberName, PublicKey)>,
+    /// Members who have another key than the one that is remembered, with their new ones.
+    pub(crate) other_key: Vec<(MemberName, PublicKey)>,
     /// Members who are not there any more.
     pub(crate) left: Vec<String>,
+    /// Members whose remembered keys are neither a member's nor on record as a former member's.
+    pub(crate) unrecorded: Vec<String>,
 }
 
 /// What is known of who made a data key.
@@ -224,16 +257,21 @@ impl Memory {
             return Verdict::Stop(Stop::OtherId);
         }
         if !self.id.contains_key(&id) {
-            return Verdict::New;
+            return Verdict::New { first: true };
         }
         // Where every one was abandoned, none is believed by itself.
         let (newest, newest_made) = self.newest(&id).unwrap_or_default();
         let newest_here = here.and_then(|here| here.newest.get(&id)).filter(|one| !one.is_empty());
         match (known, newest_here) {
             (Some(known), Some(here)) if *here == fingerprint => as_before(known, file),
-            (Some(known), Some(here)) if known.made > self.made(&id, here) => Verdict::New,
-            (Some(_), None) if newest == fingerprint => Verdict::New,
-            (Some(_), _) => Verdict::Stop(Stop::Old),
+            (Some(known), Some(here)) if known.made > self.made(&id, here) => {
+                Verdict::New { first: false }
+            }
+            (Some(_), None) if newest == fingerprint => Verdict::New { first: false },
+            (Some(_), later) => {
+                let later = later.map_or(newest, String::as_str);
+                Verdict::Stop(Stop::Old(fingerprint_of(later).unwrap_or(opened.fingerprint())))
+            }
             (None, _) => self.never_accepted(candidate, newest_made, now),
         }
     }
@@ -261,32 +299,32 @@ impl Memory {
             Some(Proof::Fails) => Origin::OtherKey,
             Some(Proof::Impossible) | None => Origin::Unknown,
         };
-        let new_keys: BTreeSet<&str> = file.members.values().map(|one| one.key.as_str()).collect();
-        let old_keys: BTreeSet<&str> = before.members.values().map(String::as_str).collect();
-        let ledger: BTreeSet<&str> = file.former.keys().map(FormerName::as_str).collect();
+        let keys = keys_of(file);
+        let ledger: BTreeSet<&str> = file.former.values().map(|one| one.key.as_str()).collect();
+        let names = |entries: Vec<(&String, &String)>| -> Vec<String> {
+            entries.into_iter().map(|(name, _)| name.clone()).collect()
+        };
+        let there = |name: &str| file.members.keys().any(|one| one.as_str() == name);
+        let gone = |key: &str| !keys.contains(key) && !ledger.contains(key);
+        let is_new = |name: &MemberName| !before.members.contains_key(name.as_str());
+        let has_another = |name: &MemberName, key: &PublicKey| {
+            before.members.get(name.as_str()).is_some_and(|old| old != key.as_str())
+        };
+        let with_key = |wanted: &dyn Fn(&MemberName, &PublicKey) -> bool| {
+            let members = file.members.iter().filter(|(name, one)| wanted(name, &one.key));
+            members.map(|(name, one)| (name.clone(), one.key.clone())).collect()
+        };
         Story {
             by,
             origin,
             later: file.made > newest_made,
+            newest: self.newest(&hex(&file.id)).and_then(|(newest, _)| fingerprint_of(newest)),
             ahead: file.made > now.saturating_add(AHEAD),
-            dropped: before
-                .former
-                .keys()
-                .filter(|entry| !ledger.contains(entry.as_str()))
-                .cloned()
-                .collect(),
-            joined: file
-                .members
-                .iter()
-                .filter(|(_, member)| !old_keys.contains(member.key.as_str()))
-                .map(|(name, member)| (name.clone(), member.key.clone()))
-                .collect(),
-            left: before
-                .members
-                .iter()
-                .filter(|(_, key)| !new_keys.contains(key.as_str()))
-                .map(|(name, _)| name.clone())
-                .collect(),
+            dropped: before.dropped(file).iter().map(|(entry, _)| entry.to_string()).collect(),
+            joined: with_key(&|name, _| is_new(name)),
+            other_key: with_key(&|name, key| has_another(name, key)),
+            left: names(before.members.iter().filter(|(name, _)| !there(name)).collect()),
+            unrecorded: names(before.members.iter().filter(|(_, key)| gone(key)).collect()),
         }
     }
 
@@ -310,14 +348,16 @@ impl Memory {
         here.newest.insert(id, fingerprint);
     }
 
-    /// Refuses a data key from now on. Gives the members who are believed again, by name and key; None if no
-    /// such data key was accepted for an environment of this place.
+    /// Refuses a data key from now on. Gives the members who are believed then; None if no such data key was
+    /// accepted for an environment of this place, or for the one of this id, which lies there now.
     pub(crate) fn abandon(
         &mut self,
         place: &Place,
+        now: Option<[u8; 16]>,
         expected: &Expected,
-    ) -> Option<BTreeMap<String, String>> {
-        let ids: Vec<String> = self.here(place)?.newest.keys().cloned().collect();
+    ) -> Option<Vec<Believed>> {
+        let here = self.here(place).into_iter().flat_map(|here| here.newest.keys().cloned());
+        let ids: Vec<String> = here.chain(now.map(|id| hex(&id))).collect();
         let found = ids.iter().find_map(|id| {
             let mut keys = self.id.get(id)?.iter();
             let (fingerprint, _) =
@@ -325,6 +365,10 @@ impl Memory {
             Some((id.clone(), fingerprint.clone()))
         });
         let (id, fingerprint) = found?;
+        let members = |memory: &Self| {
+            memory.newest_known(&id).map(|known| known.members.clone()).unwrap_or_default()
+        };
+        let before = members(self);
         if let Some(known) = self.id.get_mut(&id).and_then(|keys| keys.get_mut(&fingerprint)) {
             known.abandoned = true;
         }
@@ -334,12 +378,38 @@ impl Memory {
                 one.clone_from(&newest);
             }
         }
-        Some(self.newest_known(&id).map(|known| known.members.clone()).unwrap_or_default())
+        let believed = members(self).into_iter().map(|(name, key)| {
+            let had_left = !before.values().any(|other| *other == key);
+            Believed { name, key, had_left }
+        });
+        Some(believed.collect())
     }
 
-    /// Whether a later data key of this environment was accepted anywhere on this machine.
-    pub(crate) fn is_behind(&self, file: &VaultFile) -> bool {
-        self.newest(&hex(&file.id)).is_some_and(|(_, made)| made > file.made)
+    /// A later data key of this environment that was accepted anywhere on this machine.
+    pub(crate) fn later(&self, file: &VaultFile) -> Option<Fingerprint> {
+        let (newest, made) = self.newest(&hex(&file.id))?;
+        fingerprint_of(newest).filter(|_| made > file.made)
+    }
+
+    /// Entries of the ledger that were remembered under this data key and are not in the file.
+    pub(crate) fn dropped(
+        &self,
+        file: &VaultFile,
+        fingerprint: &Fingerprint,
+    ) -> Vec<(FormerName, PublicKey)> {
+        let known = self.id.get(&hex(&file.id)).and_then(|keys| keys.get(&hex(&fingerprint.0)));
+        known.map(|known| known.dropped(file)).unwrap_or_default()
+    }
+
+    /// The key that is remembered of a member of this name under this data key.
+    pub(crate) fn key_of(
+        &self,
+        name: &MemberName,
+        file: &VaultFile,
+        fingerprint: &Fingerprint,
+    ) -> Option<PublicKey> {
+        let known = self.id.get(&hex(&file.id))?.get(&hex(&fingerprint.0))?;
+        known.members.get(name.as_str())?.parse().ok()
     }
 
     /// Members who were remembered under this data key and are not in the file, with their keys.
@@ -381,12 +451,29 @@ impl Memory {
 
 /// Under the data key that was accepted last.
 fn as_before(known: &Known, file: &VaultFile) -> Verdict {
-    let keys: BTreeSet<&str> = file.members.values().map(|one| one.key.as_str()).collect();
-    let gone = known.members.iter().filter(|(_, key)| !keys.contains(key.as_str()));
-    let missing = gone.filter_map(|(name, _)| name.parse().ok()).collect();
+    let odd = known.members.iter().filter_map(|(name, key)| odd(name.parse().ok()?, key, file));
+    let unrecorded = known.dropped(file).into_iter().map(|(entry, _)| Odd::Unrecorded(entry));
+    let odd = odd.chain(unrecorded).collect();
     let mut grown = known.clone();
     grown.learn(file);
-    Verdict::Known { missing, grown: grown != *known }
+    Verdict::Known { odd, grown: grown != *known }
+}
+
+/// What has become of a remembered member.
+fn odd(name: MemberName, key: &str, file: &VaultFile) -> Option<Odd> {
+    if file.members.get(&name).is_some_and(|one| one.key.as_str() == key) {
+        return None;
+    }
+    let now = file.members.iter().find(|(_, one)| one.key.as_str() == key);
+    Some(match now {
+        Some((other, _)) => Odd::OtherName(name, other.clone()),
+        None if file.members.contains_key(&name) => Odd::OtherKey(name),
+        None => Odd::Gone(name),
+    })
+}
+
+fn keys_of(file: &VaultFile) -> BTreeSet<&str> {
+    file.members.values().map(|one| one.key.as_str()).collect()
 }
 
 impl Known {
@@ -398,6 +485,15 @@ impl Known {
             members: BTreeMap::new(),
             former: BTreeMap::new(),
         }
+    }
+
+    /// Entries of the ledger that are remembered and that the file doesn't have as they were.
+    fn dropped(&self, file: &VaultFile) -> Vec<(FormerName, PublicKey)> {
+        let former = self.former.iter();
+        former
+            .filter_map(|(name, key)| Some((name.parse().ok()?, key.parse().ok()?)))
+            .filter(|(name, key)| file.former.get(name).is_none_or(|entry| entry.key != *key))
+            .collect()
     }
 
     /// What the file says is known, too.

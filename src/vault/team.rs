@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Vault;
 use super::exposure::{clock_is_poisoned, time_of_removal};
+use super::pins::Memory;
 use crate::crypto::keys::PublicKey;
 use crate::crypto::plugin::PluginAccess;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::format::{FormerName, NewMember, Opened, Rotation, TIME_LIMIT};
 use crate::vars::name::{MemberName, VarName};
 
@@ -20,8 +21,20 @@ pub(crate) struct Changes {
     pub(crate) removed: BTreeSet<MemberName>,
     /// They were members under the present data key, and somebody has deleted their blocks.
     pub(crate) missing: Vec<(MemberName, PublicKey)>,
+    /// They were removed before, and somebody has deleted the record of it.
+    pub(crate) unrecorded: Vec<(FormerName, PublicKey)>,
     /// They get another key.
     pub(crate) replaced: BTreeMap<MemberName, NewMember>,
+}
+
+impl Changes {
+    /// As this machine remembers the file, what somebody has deleted from it.
+    pub(crate) fn with_memory(mut self, memory: &Memory, vault: &Vault, opened: &Opened) -> Self {
+        let fingerprint = opened.fingerprint();
+        self.missing = memory.missing(&vault.file, &fingerprint);
+        self.unrecorded = memory.dropped(&vault.file, &fingerprint);
+        self
+    }
 }
 
 /// What has become of a rotation.
@@ -45,10 +58,11 @@ impl Vault {
     pub(crate) fn rotate(
         &mut self,
         opened: &Opened,
-        changes: Changes,
+        mut changes: Changes,
         now: u64,
         plugins: &PluginAccess,
     ) -> Result<Rotated> {
+        self.complete(&mut changes);
         let file = &self.file;
         let latest_removed = file.latest_removed();
         let floor = if latest_removed == 0 { now } else { now.max(latest_removed + 1) };
@@ -60,6 +74,7 @@ impl Vault {
 
         let mut ledger: BTreeMap<FormerName, PublicKey> =
             file.former.iter().map(|(name, entry)| (name.clone(), entry.key.clone())).collect();
+        ledger.extend(changes.unrecorded.iter().cloned());
         let mut former = Vec::new();
         for (name, key) in self.leaving(&changes) {
             let last = ledger.keys().filter(|one| *one.member() == name);
@@ -79,7 +94,7 @@ impl Vault {
             Rotation { made, members: self.staying(changes), former: ledger, changed: &lower };
         let (file, opened) = file
             .rotated(opened, rotation, plugins)
-            .map_err(|fault| fault.at(&self.path).about(self.environment()))?;
+            .map_err(|fault| self.not_rotated(fault.at(&self.path).about(self.environment())))?;
         self.file = file;
         self.drop_fulfilled_requests();
         Ok(Rotated { opened, former, lowered })
@@ -126,20 +141,29 @@ impl Vault {
         Ok(())
     }
 
-    /// The members who would be removed together with `name`: those with the same key, and those whose
-    /// private keys `name` has made.
+    /// The members who would be removed with `name`: those with a key of his, and those whose private keys
+    /// somebody who is removed has made, whoever that was first.
     pub(crate) fn leaving_with(
         &self,
         name: &MemberName,
+        keys: &BTreeSet<PublicKey>,
         keep: &BTreeSet<MemberName>,
     ) -> BTreeSet<MemberName> {
-        let key = self.file.members.get(name).map(|member| &member.key);
-        let concerned = self.file.members.iter().filter(|(other, member)| {
-            let same = Some(&member.key) == key;
-            let issued = member.issued_by.as_ref() == Some(name) && !keep.contains(*other);
-            same || issued
-        });
-        concerned.map(|(name, _)| name.clone()).collect()
+        let (mut leaving, mut keys) = (BTreeSet::new(), keys.clone());
+        loop {
+            let before = leaving.len();
+            for (other, member) in &self.file.members {
+                let by = member.issued_by.as_ref().filter(|_| !keep.contains(other));
+                let issued = by.is_some_and(|by| by == name || leaving.contains(by));
+                if other == name || issued || keys.contains(&member.key) {
+                    leaving.insert(other.clone());
+                    keys.insert(member.key.clone());
+                }
+            }
+            if leaving.len() == before {
+                return leaving;
+            }
+        }
     }
 
     /// Members who can't check who has made a data key of the member `me`: a proof needs two X25519 keys.
@@ -149,6 +173,27 @@ impl Vault {
             *name != me && (!mine || one.key.x25519().is_none()) && one.locked.is_none()
         });
         members.map(|(name, _)| name).collect()
+    }
+
+    /// Somebody who can't be sealed to need not be: he may be there for that alone.
+    fn not_rotated(&self, error: Error) -> Error {
+        if error.kind() == Kind::Integrity {
+            return error;
+        }
+        let without =
+            format!("`vault rotate {} --without MEMBER` removes him instead", self.environment());
+        let hint = error.hint_text().map_or(without.clone(), |hint| format!("{hint}; {without}"));
+        error.hint(hint)
+    }
+
+    /// A key that is removed under one name is removed under every name.
+    fn complete(&self, changes: &mut Changes) {
+        let leaving: BTreeSet<PublicKey> =
+            self.leaving(changes).into_iter().map(|(_, key)| key).collect();
+        let same = self.file.members.iter().filter(|(name, member)| {
+            leaving.contains(&member.key) && !changes.replaced.contains_key(*name)
+        });
+        changes.removed.extend(same.map(|(name, _)| name.clone()));
     }
 
     /// Everybody who had access and loses it, with the key that he had.
@@ -236,7 +281,11 @@ mod tests {
     #[test]
     fn who_leaves_opens_nothing_new_and_stays_on_record_until_the_value_changes() {
         let (mut vault, opened, bob) = vault(1000, 2000);
-        assert_eq!(vault.leaving_with(&name("bob"), &BTreeSet::new()).len(), 2, "ci goes with him");
+        assert_eq!(
+            vault.leaving_with(&name("bob"), &BTreeSet::new(), &BTreeSet::new()).len(),
+            2,
+            "ci goes with him"
+        );
         let rotated = revoke(&mut vault, &opened, &["bob", "ci"], 3000);
         assert!(vault.open(&Key::Identities(vec![bob])).is_err());
         assert_ne!(rotated.opened.fingerprint(), opened.fingerprint());

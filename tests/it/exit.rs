@@ -315,12 +315,12 @@ fn the_words_of_another_vault_are_answered() {
 fn a_planned_command_is_said_to_be_planned() {
     let sandbox = project();
     for args in [
-        &["edit"][..],
+        &["scan"][..],
         &["-e", "staging", "log", "A"],
         &["diff", "--", "sh"],
         &["doctor", "--help"],
     ] {
-        let word = args.iter().find(|word| ["edit", "log", "diff", "doctor"].contains(word));
+        let word = args.iter().find(|word| ["scan", "log", "diff", "doctor"].contains(word));
         let told = format!(
             "vault: `{}` is planned, and not in this version\n\
              hint: `vault help` shows what there is\n",
