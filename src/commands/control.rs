@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Context;
 use crate::error::{Error, Result};
-use crate::process::control::{self, Request};
+use crate::process::control::{self, Answers, Request};
 use crate::vars::name::shown;
 
 /// List the processes of the `vault start` that runs here
@@ -33,32 +33,37 @@ pub(crate) struct RestartArgs {
 pub(crate) fn ps(_: &PsArgs, context: &Context) -> Result<()> {
     let answers = ask(context, &Request::List)?;
     let rows: Vec<Vec<&str>> = answers
+        .lines
         .iter()
         .flat_map(|text| text.lines())
         .map(|line| line.split('\t').collect())
         .collect();
     if context.ui.json {
         let objects: Vec<_> = rows.iter().filter_map(|row| object(row)).collect();
-        return context.ui.out(format!("{}\n", serde_json::Value::Array(objects)).as_bytes());
+        context.ui.out(format!("{}\n", serde_json::Value::Array(objects)).as_bytes())?;
+        return answers.silent.map_or(Ok(()), Err);
     }
     let head = vec!["NAME", "PID", "STATE", "UPTIME", "PORT", "STARTS"];
     let rows: Vec<Vec<String>> = std::iter::once(head.into_iter().map(str::to_owned).collect())
         .chain(rows.iter().map(|row| row.iter().enumerate().map(cell).collect()))
         .collect();
-    context.ui.out(table(&rows).as_bytes())
+    context.ui.out(table(&rows).as_bytes())?;
+    answers.silent.map_or(Ok(()), Err)
 }
 
 /// Runs `stop`.
 pub(crate) fn stop(args: &StopArgs, context: &Context) -> Result<()> {
-    ask(context, &Request::Stop(names(&args.processes)?)).map(drop)
+    let answers = ask(context, &Request::Stop(names(&args.processes)?))?;
+    answers.silent.map_or(Ok(()), Err)
 }
 
 /// Runs `restart`.
 pub(crate) fn restart(args: &RestartArgs, context: &Context) -> Result<()> {
-    ask(context, &Request::Restart(names(&args.processes)?)).map(drop)
+    let answers = ask(context, &Request::Restart(names(&args.processes)?))?;
+    answers.silent.map_or(Ok(()), Err)
 }
 
-fn ask(context: &Context, request: &Request) -> Result<Vec<String>> {
+fn ask(context: &Context, request: &Request) -> Result<Answers> {
     let folder = control::folder(context.outside.runtime_folder());
     control::ask(&folder, &context.wanted_home()?, request)
 }

@@ -13,12 +13,13 @@ use super::wanted::{Loaded, Wanted};
 use crate::error::{Error, Result, reason, shown_path};
 use crate::platform::{self, Guard, Sandbox, SandboxRefused, Signal};
 use crate::process::control;
-use crate::process::environ::{Environment, Policy, build};
+use crate::process::environ::{Environment, Policy, build, carries_a_key};
 use crate::process::formation::{self, Concurrency, Instance};
 use crate::process::output::Look;
 use crate::process::procfile::{ProcessType, Procfile, RELEASE};
 use crate::process::redact::Patterns;
 use crate::process::supervise::{Plan, Rules, supervise};
+use crate::process::units::is_wrapped;
 use crate::vars::Vars;
 use crate::vars::name::{VarName, shown};
 use crate::vault::settings::duration;
@@ -228,6 +229,14 @@ fn tell(
     }
     if procfile.types.is_empty() {
         context.ui.warn(&format!("{}: there is no process in it", shown_path(path)));
+    }
+    let has_key = || context.outside.environment.iter().any(|(name, _)| carries_a_key(name));
+    let wrapped = procfile.types.iter().find(|one| is_wrapped(&one.command));
+    if let Some(one) = wrapped.filter(|_| !args.keep_key && has_key()) {
+        context
+            .ui
+            .warn(&format!("`{}` calls `vault run` itself, and gets no key", shown(&one.name)));
+        context.ui.hint("leave `vault run` out of its line, or add `--keep-key`");
     }
     if let Some(dotenv) = wanted.unread_dotenv() {
         context.ui.warn(&format!("`{}` is not read: there is a vault", shown_path(&dotenv)));

@@ -16,6 +16,7 @@ use crate::secret::Secret;
 use crate::vars::Vars;
 use crate::vars::dotenv::honcho;
 use crate::vars::name::{EnvName, VarName, shown};
+use crate::vault::ENVS_FOLDER;
 use crate::vault::settings::Settings;
 use crate::vault::{Key, Project, missing};
 
@@ -80,6 +81,13 @@ impl Context {
             return self
                 .project()
                 .and_then(|_| Err(no_vault("VAULT_ENV or VAULT_DIR asks for one")));
+        }
+        // A link to a folder that isn't mounted, or was left out of an image: a vault was meant.
+        let envs = home.join(ENVS_FOLDER);
+        if project.is_none() && envs.is_symlink() && !envs.exists() {
+            let told = shown_path(&envs);
+            return Err(Error::not_found(format!("`{told}` is a link to nothing"))
+                .hint("put the environments where it leads, or remove it"));
         }
         let named = self.globals.env.last().map(String::as_str).or(vault_env.as_deref());
         let items = match (named, &project) {

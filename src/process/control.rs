@@ -171,15 +171,14 @@ fn sockets(folder: &Path, root: &Path) -> Vec<PathBuf> {
 /// Removes the sockets that nobody listens on.
 fn sweep(folder: &Path, root: &Path) {
     for path in sockets(folder, root) {
-        drop(connect(&path));
+        drop(connect(&path, PATIENCE));
     }
 }
 
-/// Connects; a socket whose `start` was killed refuses, and is removed.
-fn connect(path: &Path) -> io::Result<Connection> {
-    /// `stop` waits until the processes have ended, which may take their whole time limit.
-    const LONG: Duration = Duration::from_secs(600);
-    let connected = Connection::to(path, LONG);
+/// Connects; a socket whose `start` was killed refuses, and is removed. Whoever listens has `patience` to
+/// answer.
+fn connect(path: &Path, patience: Duration) -> io::Result<Connection> {
+    let connected = Connection::to(path, patience);
     if connected.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
         drop(std::fs::remove_file(path));
     }
@@ -191,14 +190,22 @@ fn connect(path: &Path) -> io::Result<Connection> {
 /// # Errors
 ///
 /// None runs, or one says no.
-pub(crate) fn ask(folder: &Path, root: &Path, request: &Request) -> Result<Vec<String>> {
+pub(crate) fn ask(folder: &Path, root: &Path, request: &Request) -> Result<Answers> {
+    /// `stop` waits until the processes have ended, which may take their whole time limit.
+    const LONG: Duration = Duration::from_secs(600);
+    let patience = if *request == Request::List { PATIENCE } else { LONG };
     let mut answers = Vec::new();
     let mut refused = Vec::new();
+    let mut silent = None;
     for path in sockets(folder, root) {
-        let Ok(connection) = connect(&path) else { continue };
-        let answer = converse(&connection, request).map_err(|error| {
-            Error::failed(format!("`vault start` does not answer: {}", reason(&error)))
-        })?;
+        let Ok(connection) = connect(&path, patience) else { continue };
+        let answer = match converse(&connection, request) {
+            Ok(answer) => answer,
+            Err(error) => {
+                silent = Some(not_answered(&error));
+                continue;
+            }
+        };
         match answer.split_once('\n') {
             Some((YES, lines)) => answers.push(lines.to_owned()),
             Some((first, _)) => refused.push(shown(first.strip_prefix("no ").unwrap_or(first))),
@@ -210,10 +217,30 @@ pub(crate) fn ask(folder: &Path, root: &Path, request: &Request) -> Result<Vec<S
         return Err(Error::failed(why).hint("`vault ps` shows what runs"));
     }
     if answers.is_empty() {
-        return Err(Error::failed("no `vault start` runs in this project")
-            .hint("start one with `vault start`"));
+        return Err(silent.unwrap_or_else(none_runs));
     }
-    Ok(answers)
+    Ok(Answers { lines: answers, silent })
+}
+
+fn none_runs() -> Error {
+    Error::failed("no `vault start` runs in this project").hint("start one with `vault start`")
+}
+
+fn not_answered(error: &io::Error) -> Error {
+    // A socket's time that is over is told in the words of one that would have to wait.
+    let why = match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "was it stopped?".to_owned(),
+        _ => reason(error),
+    };
+    Error::failed(format!("a `vault start` does not answer: {why}"))
+}
+
+/// What the `start`s of a project have answered.
+pub(crate) struct Answers {
+    /// The lines, those of one `start` together.
+    pub(crate) lines: Vec<String>,
+    /// One of them did not answer.
+    pub(crate) silent: Option<Error>,
 }
 
 fn converse(connection: &Connection, request: &Request) -> io::Result<String> {

@@ -62,7 +62,7 @@ pub(crate) fn build(parent: &[(OsString, OsString)], vars: &Vars, policy: &Polic
 }
 
 /// Whether this variable gives, or leads to, a private key or its passphrase.
-pub(super) fn carries_a_key(name: &OsStr) -> bool {
+pub(crate) fn carries_a_key(name: &OsStr) -> bool {
     let text = name.to_string_lossy();
     ["VAULT_KEY", "VAULT_KEY_FILE", "VAULT_KEY_COMMAND"].contains(&&*text)
         || text.starts_with("VAULT_PASSPHRASE")

@@ -31,11 +31,14 @@ pub(crate) fn run_beside(
         |error: io::Error| Error::failed(format!("cannot watch the output: {}", reason(&error)));
     let signals =
         Signals::catch(&[Hup, Int, Quit, Term, Usr1, Usr2, Winch, Child]).map_err(failed)?;
-    let (pid, streams) = platform::spawn_beside(program, argv, &environment.iter())
-        .map_err(|error| not_started(program, &error))?;
+    let (pid, streams) =
+        platform::spawn_beside(program, argv, &environment.iter(), signals.child_was_ignored())
+            .map_err(|error| not_started(program, &error))?;
     let filter = |stream: Stream| Filter::new(stream, Redactor::new(Arc::clone(hidden)));
     let filters = streams.into_iter().map(filter).collect();
-    let exit = Watch { pid, signals, filters, exit: None }.run().map_err(failed)?;
+    let exit = Watch { pid, signals, filters, exit: None, over_since: None, asked: false }
+        .run()
+        .map_err(failed)?;
     if let Exit::Signal(number) = exit {
         platform::end_by_signal(number);
     }
@@ -47,7 +50,14 @@ struct Watch {
     signals: Signals,
     filters: Vec<Filter>,
     exit: Option<Exit>,
+    /// When it ended.
+    over_since: Option<Instant>,
+    /// Somebody has asked it to end.
+    asked: bool,
 }
+
+/// After the end of a command that was asked to end, its last lines have so long to be read.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 impl Watch {
     fn run(mut self) -> io::Result<Exit> {
@@ -61,10 +71,20 @@ impl Watch {
                 vec![(self.signals.handle(), Interest::Read)];
             handles.extend(self.filters.iter().filter_map(Filter::watched));
             let now = Instant::now();
-            let due = self.filters.iter().filter_map(Filter::deadline).min();
-            platform::wait_for(&handles, due.map(|at| at.saturating_duration_since(now)))?;
+            let last = self.over_since.filter(|_| self.asked).map(|since| since + LAST_LINES);
+            let due = self.filters.iter().filter_map(Filter::deadline).chain(last).min();
+            let mut patience = due.map(|at| at.saturating_duration_since(now));
+            if self.exit.is_some() && self.filters.iter().any(Filter::may_read) {
+                // What is left is there; whoever else holds the pipe is not waited for.
+                patience = Some(Duration::ZERO);
+            }
+            platform::wait_for(&handles, patience)?;
             drop(handles);
-            self.pass_signals_on();
+            let told_to_end = self.pass_signals_on();
+            let late = last.is_some_and(|at| Instant::now() >= at);
+            if let Some(exit) = self.exit.filter(|_| told_to_end || late) {
+                return Ok(exit);
+            }
             self.reap();
             let ended = self.exit.is_some();
             for filter in &mut self.filters {
@@ -73,10 +93,15 @@ impl Watch {
         }
     }
 
-    fn pass_signals_on(&self) {
+    /// Passes on what is meant for the command. True where that is over, and somebody asks us to end: its
+    /// lines may have no reader.
+    fn pass_signals_on(&mut self) -> bool {
         for caught in self.signals.take() {
             match caught.signal {
                 Signal::Child => {}
+                // Its number may be another's by now.
+                signal if self.exit.is_some() && ends(signal) => return true,
+                _ if self.exit.is_some() => {}
                 Signal::Winch => {
                     for filter in &self.filters {
                         filter.resize();
@@ -84,19 +109,28 @@ impl Watch {
                     // It may have asked for the size before we had set it.
                     platform::signal_process(self.pid, Signal::Winch);
                 }
-                signal if caught.by_process => platform::signal_process(self.pid, signal),
+                signal if caught.by_process => {
+                    self.asked |= ends(signal);
+                    platform::signal_process(self.pid, signal);
+                }
                 _ => {}
             }
         }
+        false
     }
 
     fn reap(&mut self) {
         while let Some((pid, exit)) = platform::reap() {
             if pid == self.pid {
                 self.exit = Some(exit);
+                self.over_since = Some(Instant::now());
             }
         }
     }
+}
+
+fn ends(signal: Signal) -> bool {
+    matches!(signal, Signal::Hup | Signal::Int | Signal::Quit | Signal::Term)
 }
 
 /// One way out of the command, and what is on it.
@@ -136,6 +170,11 @@ impl Filter {
         self.input.is_none() && !self.has_pending()
     }
 
+    /// Whether the next thing is to read.
+    fn may_read(&self) -> bool {
+        self.input.is_some() && !self.has_pending()
+    }
+
     /// What has to be ready: the other side for what is decided, and only then the command's.
     fn watched(&self) -> Option<(Handle<'_>, Interest)> {
         if self.has_pending() {
@@ -150,7 +189,9 @@ impl Filter {
 
     /// Writes what is decided, or reads more. After the command's end, until nothing is left.
     fn turn(&mut self, ended: bool) -> io::Result<()> {
-        loop {
+        /// A command that writes without end must not keep us from signals.
+        const ROUNDS: usize = 16;
+        for _ in 0..ROUNDS {
             if self.has_pending() {
                 let ready = platform::wait_for(
                     &[(platform::handle(&self.output), Interest::Write)],
@@ -186,6 +227,7 @@ impl Filter {
                 }
             }
         }
+        Ok(())
     }
 
     fn write(&mut self) {

@@ -14,7 +14,7 @@ pub(crate) mod team;
 use std::path::{Path, PathBuf};
 
 pub use self::project::Project;
-pub(crate) use self::project::{join, refuse};
+pub(crate) use self::project::{ENVS_FOLDER, join, refuse};
 pub(crate) use self::requirements::missing;
 
 use crate::crypto::keys::Identity;

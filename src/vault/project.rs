@@ -13,7 +13,7 @@ use crate::vars::Vars;
 use crate::vars::name::{EnvName, nearest};
 
 /// The folder of the environments in a project.
-const ENVS_FOLDER: &str = "envs";
+pub(crate) const ENVS_FOLDER: &str = "envs";
 /// The project's settings.
 const SETTINGS_FILE: &str = "vault.toml";
 /// `vault.toml` is written by hand.

@@ -37,6 +37,7 @@ mod start;
 mod start_control;
 mod start_ending;
 mod start_environment;
+mod start_inherited;
 mod start_left;
 mod start_output;
 mod start_rules;

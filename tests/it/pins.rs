@@ -334,3 +334,16 @@ fn row_8_a_member_is_not_believed_who_drops_the_ledger_or_runs_ahead() {
     put(&bob, forge(json!({})));
     opens_like(&bob, "vault: staging: alice has rotated the data key: the members are the same\n");
 }
+
+#[test]
+fn on_a_terminal_an_environment_is_announced_the_first_time_and_never_again() {
+    let alice = vault();
+    std::fs::remove_file(alice.home().join(MEMORY)).unwrap();
+    for first in [true, false] {
+        let mut terminal = alice.vault(["get", "-e", "staging", "ALPHA"]).on_terminal();
+        let (screen, status) = terminal.expect_end();
+        assert_eq!(status.code(), Some(0), "{screen}");
+        let told = "vault: staging: seen for the first time on this machine; its members are alice";
+        assert_eq!(screen.contains(told), first, "{screen}");
+    }
+}

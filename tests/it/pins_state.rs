@@ -383,19 +383,6 @@ fn under_vault_pin_only_a_new_data_key_has_to_be_named_anew() {
 }
 
 #[test]
-fn on_a_terminal_an_environment_is_announced_the_first_time_and_never_again() {
-    let alice = vault();
-    std::fs::remove_file(alice.path(memory())).unwrap();
-    for first in [true, false] {
-        let mut terminal = alice.vault(["get", "-e", "staging", "ALPHA"]).on_terminal();
-        let (screen, status) = terminal.expect_end();
-        assert_eq!(status.code(), Some(0), "{screen}");
-        let told = "vault: staging: seen for the first time on this machine; its members are alice";
-        assert_eq!(screen.contains(told), first, "{screen}");
-    }
-}
-
-#[test]
 fn a_damaged_memory_stops_and_a_missing_one_is_a_first_time() {
     let alice = vault();
     let good = alice.read(memory());

@@ -35,7 +35,7 @@ fn it_starts_ends_and_is_asked_as_without() {
     let words = ["-e", "staging", "--sandbox", "--no-prefix", "--no-redact"];
     let mut running = start(&sandbox, words).spawn();
     running.wait_for("b.1 started");
-    assert_eq!(wait_for_line(&sandbox.path("project/world")), "1 from-the-vault\n");
+    assert_eq!(wait_for_line(&sandbox.path("project/world")), "2 from-the-vault\n");
     let listed = sandbox.vault(["ps"]).run();
     listed.expect_that(0, "both", |output| output.out().matches("running").count() == 2);
     sandbox.vault(["stop", "b"]).run().expect(0, "", "");
@@ -77,5 +77,47 @@ fn one_interrupt_in_a_terminal_is_one_round() {
     assert_eq!(status.code(), Some(130), "{screen}");
     assert_eq!(screen.matches("SIGINT received").count(), 1, "{screen}");
     assert!(screen.contains("a.1 stopped (rc=-15)"), "{screen}");
+    sandbox.assert_no_process_left();
+}
+
+#[test]
+fn a_signal_that_comes_early_is_not_lost() {
+    let sandbox = vault_project(&format!("a: {FOREVER}\n"), &[]);
+    if !needs_namespaces() {
+        return;
+    }
+    // The key is asked for inside, before anything is started.
+    sandbox.write("project/key", "touch asked\nexec sleep 1000\n");
+    let running = start(&sandbox, ["-e", "staging", "--sandbox", "--no-prefix"])
+        .env("VAULT_KEY_COMMAND", "sh ./key")
+        .spawn();
+    wait_for(&sandbox.path("project/asked"));
+    running.kill(Signal::TERM);
+    running.wait().expect(143, "", "");
+    sandbox.assert_no_process_left();
+}
+
+#[test]
+fn the_job_stops_and_goes_on_as_a_whole() {
+    let sandbox = vault_project("a: while :; do echo tick; sleep 0.02; done\n", &[]);
+    if !needs("setsid") || !needs("bash") || !needs_namespaces() {
+        return;
+    }
+    let vault = env!("CARGO_BIN_EXE_vault");
+    let mut shell = sandbox.program("bash", ["--norc", "--noprofile", "-i"]).on_terminal();
+    shell.expect("bash-");
+    shell.type_line(&format!("{vault} start -e staging --sandbox --no-prefix -q a"));
+    shell.expect("a.1 started");
+    shell.control('z');
+    shell.expect("Stopped");
+    shell.expect("bash-");
+    shell.type_line("fg");
+    shell.expect("start -e staging");
+    shell.control('c');
+    shell.expect("SIGINT received");
+    shell.expect("a.1 stopped");
+    shell.type_line("echo the status was $?; exit");
+    shell.expect("the status was 130");
+    shell.expect_end();
     sandbox.assert_no_process_left();
 }

@@ -93,11 +93,13 @@ fn open_terminal(size: Size) -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// Starts `argv` in our own process group, with its standard output and standard error led through us.
 /// Where these lead to one place they are one stream, so that their order is kept; where they lead to a
-/// terminal the child sees one too. It is killed when the thread that calls this ends.
+/// terminal the child sees one too. It is killed when the thread that calls this ends. With
+/// `ignores_children` it is started as this process was: with SIGCHLD ignored.
 pub(crate) fn spawn_beside<'a>(
     program: &Path,
     argv: &[OsString],
     environment: &(impl Iterator<Item = (&'a OsString, &'a OsString)> + Clone),
+    ignores_children: bool,
 ) -> io::Result<(Pid, Vec<Stream>)> {
     let (name, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let (output, error) = (rustix::stdio::stdout(), rustix::stdio::stderr());
@@ -116,7 +118,14 @@ pub(crate) fn spawn_beside<'a>(
         command.args(words).env_clear().envs(environment.clone());
         command.stdout(first_end.try_clone()?).stderr(second_end.try_clone()?);
         // SAFETY: between fork and exec only system calls are made, and nothing is allocated or locked.
-        unsafe { command.arg0(name).pre_exec(move || die_with(parent)) };
+        unsafe {
+            command.arg0(name).pre_exec(move || {
+                if ignores_children {
+                    super::events::ignore_children();
+                }
+                die_with(parent)
+            });
+        }
         command.spawn()
     };
     let words: Vec<&OsStr> = arguments.iter().map(OsString::as_os_str).collect();

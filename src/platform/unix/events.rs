@@ -64,6 +64,7 @@ pub(crate) fn wait_for(
 pub(crate) struct Signals {
     came: File,
     registered: Vec<signal_hook::SigId>,
+    child_was_ignored: bool,
 }
 
 /// Set in the byte of a signal that a process sent.
@@ -71,17 +72,19 @@ const BY_PROCESS: u8 = 0x80;
 
 impl Signals {
     /// Catches these signals from now on. Those that were ignored when this process was started (nohup(1))
-    /// stay ignored.
+    /// stay ignored, but for SIGCHLD: without it no end of a child is heard. Those that were blocked are not
+    /// any more.
     pub(crate) fn catch(signals: &[Signal]) -> io::Result<Self> {
         let (came, send) = super::children::pipe()?;
         let flags = rustix::fs::fcntl_getfl(&send)?;
         // A full pipe holds thousands of signals that nobody has looked at; one more says nothing new.
         rustix::fs::fcntl_setfl(&send, flags | rustix::fs::OFlags::NONBLOCK)?;
+        let child_was_ignored = is_ignored(libc::SIGCHLD);
         let mut registered = Vec::new();
         let ours = rustix::process::getpid();
         for &signal in signals {
             let number = number(signal);
-            if is_ignored(number) {
+            if signal != Signal::Child && is_ignored(number) {
                 continue;
             }
             let (send, byte) = (send.try_clone()?, u8::try_from(number).unwrap_or_default());
@@ -97,8 +100,14 @@ impl Signals {
             // SAFETY: the handler makes a getpid(2), and a write(2) to a descriptor that it owns, which are
             // safe in a signal handler (signal-safety(7)).
             registered.push(unsafe { signal_hook_registry::register_sigaction(number, note)? });
+            unblock(number);
         }
-        Ok(Self { came, registered })
+        Ok(Self { came, registered, child_was_ignored })
+    }
+
+    /// Whether SIGCHLD was ignored before it was caught.
+    pub(crate) fn child_was_ignored(&self) -> bool {
+        self.child_was_ignored
     }
 
     /// What can be waited for.
@@ -155,6 +164,23 @@ pub(super) fn number(signal: Signal) -> libc::c_int {
 /// The status of a program that was ended by this signal: 128 + its number.
 pub(crate) fn status_of(signal: Signal) -> u8 {
     u8::try_from(128 + number(signal)).unwrap_or(1)
+}
+
+/// Lets a signal come that whoever started this process had blocked.
+fn unblock(number: libc::c_int) {
+    // SAFETY: the set is a local of this function, which the first call initialises.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, number);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+    }
+}
+
+/// Ignores the ends of children, or does not any more. Makes system calls only.
+pub(super) fn ignore_children() {
+    // SAFETY: to ignore a signal runs nothing of ours.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
 }
 
 fn is_ignored(number: libc::c_int) -> bool {

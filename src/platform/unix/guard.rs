@@ -65,6 +65,8 @@ impl Drop for Guard {
     fn drop(&mut self) {
         self.tell(0);
         self.orders = None;
+        // It ends nobody any more; and one that was stopped would not hear the farewell.
+        let _ = rustix::process::kill_process(self.pid, rustix::process::Signal::KILL);
         let _ = rustix::process::waitpid(Some(self.pid), WaitOptions::empty());
     }
 }

@@ -1,54 +1,72 @@
 //! A world of processes that ends with us: a pid namespace (`pid_namespaces(7)`), in which the kernel kills
-//! every process when its first one, which we become, ends for whatever reason.
-#![expect(unsafe_code, reason = "fork(2) and unshare(2), while there is one thread")]
+//! every process when its first one ends for whatever reason.
+//!
+//! That first one only waits. It is not this program's work that runs there, because the kernel treats it
+//! apart: signals that it does not catch don't reach it.
+#![expect(unsafe_code, reason = "fork(2), while there is one thread")]
 
-use std::fs::File;
 use std::io;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::io::{Read as _, Write as _};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::unix::net::UnixStream;
 
 use crate::platform::{Exit, Sandbox, SandboxRefused};
 
+/// What asks a process to end, and is passed on into the sandbox.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const PASSED_ON: [crate::platform::Signal; 4] = {
+    use crate::platform::Signal::{Hup, Int, Quit, Term};
+    [Hup, Int, Quit, Term]
+};
+
 /// Enters the sandbox. Comes back twice: inside at once, outside when that is over.
 ///
-/// To be called while there is one thread and before any secret is in memory: a process whose memory is
-/// closed may not write its own id maps (`user_namespaces(7)`), so it is open for that moment.
+/// To be called while there is one thread and before any secret is in memory (see `userns`).
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn enter_sandbox() -> Result<Sandbox, SandboxRefused> {
-    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
     use rustix::thread::UnshareFlags;
     let at = |step| move |error: io::Error| SandboxRefused { step, error };
-    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    // It can only fail for a wrong argument.
-    let _ = set_dumpable_behavior(DumpableBehavior::Dumpable);
-    let flags = UnshareFlags::NEWUSER | UnshareFlags::NEWPID | UnshareFlags::NEWNS;
-    // SAFETY: no descriptor table is unshared, which is what could go wrong for owners of descriptors.
-    let unshared = unsafe { rustix::thread::unshare_unsafe(flags) };
-    let mapped = unshared.map_err(io::Error::from).map_err(at("unshare"));
-    let mapped = mapped.and_then(|()| {
-        write_map("/proc/self/setgroups", "deny").map_err(at("setgroups"))?;
-        write_map("/proc/self/uid_map", &format!("{uid} {uid} 1")).map_err(at("uid_map"))?;
-        write_map("/proc/self/gid_map", &format!("{gid} {gid} 1")).map_err(at("gid_map"))
-    });
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    mapped?;
-    let (outer, inner) = std::os::unix::net::UnixStream::pair().map_err(at("socketpair"))?;
+    super::userns::enter_user_namespace(UnshareFlags::NEWPID | UnshareFlags::NEWNS)?;
+    let (outer, inner) = UnixStream::pair().map_err(at("socketpair"))?;
     // SAFETY: there is one thread, so the child's copy of this process is whole.
     match unsafe { libc::fork() } {
         -1 => Err(at("fork")(io::Error::last_os_error())),
         0 => {
             drop(outer);
-            settle(inner).map(|()| Sandbox::Inside)
+            begin(inner)
         }
         child => {
             drop(inner);
-            watch(outer, child).map(Sandbox::Over).map_err(at("wait"))
+            // Until the first process of the sandbox can pass signals on, one ends us, and so all of it.
+            wait_for_readiness(outer);
+            watch(child).map(Sandbox::Over).map_err(at("wait"))
         }
     }
 }
 
-/// Inside: dies with the outer process, and sees only the processes of its own world.
+/// The first process of the sandbox: furnishes it, and starts the one that comes back inside.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn settle(mut link: std::os::unix::net::UnixStream) -> Result<(), SandboxRefused> {
-    use io::{Read as _, Write as _};
+fn begin(mut link: UnixStream) -> Result<Sandbox, SandboxRefused> {
+    let at = |step| move |error: io::Error| SandboxRefused { step, error };
+    settle(&mut link)?;
+    // SAFETY: there is one thread, so the child's copy of this process is whole.
+    match unsafe { libc::fork() } {
+        -1 => Err(at("fork")(io::Error::last_os_error())),
+        0 => Ok(Sandbox::Inside),
+        child => {
+            let ended = watch_ready(&mut link, child);
+            // Of a signal that ended it, the number is told as a shell does.
+            let status = ended.map_or(1, Exit::status);
+            // SAFETY: nothing of the copy may be unwound or run at exit a second time.
+            unsafe { libc::_exit(status.into()) }
+        }
+    }
+}
+
+/// Dies with the outer process, and sees only the processes of its own world.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn settle(link: &mut UnixStream) -> Result<(), SandboxRefused> {
     use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
     let at = |step| move |error: rustix::io::Errno| SandboxRefused { step, error: error.into() };
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
@@ -62,22 +80,43 @@ fn settle(mut link: std::os::unix::net::UnixStream) -> Result<(), SandboxRefused
     mount("proc", "/proc", "proc", flags, None).map_err(at("mount of /proc"))
 }
 
-/// Outside: passes on what other processes send to us, and waits for the end. What the terminal sends
-/// reaches the inside by itself, because both are in one process group.
+/// Outside: says that we live, and waits until signals can be passed on. Where the other side is gone, its
+/// end is heard of next.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn watch(mut link: std::os::unix::net::UnixStream, child: super::Pid) -> io::Result<Exit> {
-    use super::Signals;
+fn wait_for_readiness(mut link: UnixStream) {
+    let answered = link.read_exact(&mut [0]).and_then(|()| link.write_all(&[0]));
+    drop(answered.and_then(|()| link.read_exact(&mut [0])));
+}
+
+/// As [`watch`], once signals are caught and the outer process knows it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn watch_ready(link: &mut UnixStream, child: super::Pid) -> io::Result<Exit> {
+    let signals = caught()?;
+    // Where it is gone, so are we.
+    drop(link.write_all(&[0]));
+    watch_with(&signals, child)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn watch(child: super::Pid) -> io::Result<Exit> {
+    watch_with(&caught()?, child)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn caught() -> io::Result<super::Signals> {
+    use crate::platform::Signal::Child;
+    let [hup, int, quit, term] = PASSED_ON;
+    super::Signals::catch(&[hup, int, quit, term, Child])
+}
+
+/// Passes on to `child` what other processes send to us, and waits for its end. What the terminal sends
+/// reaches it by itself, because all are in one process group.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn watch_with(signals: &super::Signals, child: super::Pid) -> io::Result<Exit> {
     use crate::platform::Interest;
-    use crate::platform::Signal::{Child, Hup, Int, Quit, Term};
-    use io::{Read as _, Write as _};
-    let signals = Signals::catch(&[Hup, Int, Quit, Term, Child])?;
-    if link.read_exact(&mut [0]).is_ok() {
-        link.write_all(&[0])?;
-    }
     loop {
-        super::wait_for(&[(signals.handle(), Interest::Read)], None)?;
         for caught in signals.take() {
-            if caught.by_process && caught.signal != Child {
+            if caught.by_process && PASSED_ON.contains(&caught.signal) {
                 super::signal_process(child, caught.signal);
             }
         }
@@ -86,13 +125,8 @@ fn watch(mut link: std::os::unix::net::UnixStream, child: super::Pid) -> io::Res
                 return Ok(exit);
             }
         }
+        super::wait_for(&[(signals.handle(), Interest::Read)], None)?;
     }
-}
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-fn write_map(path: &str, text: &str) -> io::Result<()> {
-    // In one write(2), as these files want it.
-    io::Write::write_all(&mut File::options().write(true).open(path)?, text.as_bytes())
 }
 
 /// There are no pid namespaces here.

@@ -41,11 +41,20 @@ impl Listener {
     }
 
     /// The next connection, if one waits. One of another user is closed.
-    pub(crate) fn accept(&self) -> Option<Connection> {
+    ///
+    /// # Errors
+    ///
+    /// One waits and can't be let in, as where this process has no descriptor left.
+    pub(crate) fn accept(&self) -> io::Result<Option<Connection>> {
         loop {
-            let (stream, _) = self.socket.accept().ok()?;
+            let stream = match self.socket.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
             if is_ours(&stream) && stream.set_nonblocking(true).is_ok() {
-                return Some(Connection(stream));
+                return Ok(Some(Connection(stream)));
             }
         }
     }

@@ -178,8 +178,8 @@ impl Listener {
 
     /// Nobody connects.
     #[expect(clippy::unused_self, reason = "the other systems have somebody to accept")]
-    pub(crate) fn accept(&self) -> Option<Connection> {
-        None
+    pub(crate) fn accept(&self) -> io::Result<Option<Connection>> {
+        Ok(None)
     }
 }
 

@@ -8,20 +8,32 @@ use crate::platform::{Listener, signal_group};
 use crate::process::control::{Awaited, Client, Request};
 use crate::process::formation::Instance;
 
+/// How long nobody is let in after somebody could not be.
+const DOOR_SHUT: Duration = Duration::from_secs(1);
+
 /// The answer to whoever wants something else then.
 const ALL_END: &str = "all processes are ending";
 
 impl Supervisor {
     pub(super) fn let_in(&mut self, now: Instant) {
-        while self.may_let_in()
-            && let Some(connection) = self.listener.as_ref().and_then(Listener::accept)
-        {
-            self.clients.push(Client::new(connection, now));
+        while self.may_let_in() {
+            match self.listener.as_ref().map(Listener::accept) {
+                Some(Ok(Some(connection))) => self.clients.push(Client::new(connection, now)),
+                Some(Err(_)) => {
+                    // Who stands at the door would wake us again at once.
+                    self.door_shut_until = Some(now + DOOR_SHUT);
+                    return;
+                }
+                Some(Ok(None)) | None => return,
+            }
         }
     }
 
     /// Whoever waits for what he asked for takes no place from those who come to ask.
     pub(super) fn may_let_in(&self) -> bool {
+        if self.door_shut_until.is_some() {
+            return false;
+        }
         let waiting = self.clients.iter().filter(|client| client.waits_for.is_some()).count();
         self.clients.len() - waiting < CLIENTS && waiting < WAITING
     }

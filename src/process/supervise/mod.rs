@@ -97,6 +97,8 @@ struct Supervisor {
     found_here: BTreeSet<Pid>,
     ending: Option<Ending>,
     buffer: Vec<u8>,
+    /// Somebody stood at the door who could not be let in.
+    door_shut_until: Option<Instant>,
     /// When was looked for groups that are empty now.
     swept: Instant,
 }
@@ -138,6 +140,7 @@ impl Supervisor {
             found_here,
             ending: None,
             buffer: vec![0; 64 << 10],
+            door_shut_until: None,
             swept: Instant::now(),
         })
     }
@@ -227,7 +230,7 @@ impl Supervisor {
         let sweep = self.slots.iter().any(left).then(|| self.swept + SWEEP);
         let clients = self.clients.iter().filter_map(Client::deadline);
         let ending = self.ending.as_ref().and_then(Ending::deadline);
-        slots.chain(clients).chain(ending).chain(sweep).min()
+        slots.chain(clients).chain(ending).chain(sweep).chain(self.door_shut_until).min()
     }
 
     fn do_what_is_due(&mut self, now: Instant) {
@@ -263,6 +266,7 @@ impl Supervisor {
             }
         }
         self.forget_empty_groups(now);
+        self.door_shut_until = self.door_shut_until.filter(|until| now < *until);
         self.end_what_is_due(now);
         self.answer_who_waited();
         self.clients.retain(|client| !client.is_done(now));
