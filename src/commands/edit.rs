@@ -1,6 +1,6 @@
 //! `vault edit ENV`: an environment in a person's editor, without a byte of it on a disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 
 use clap::Args;
@@ -244,14 +244,14 @@ impl Work<'_> {
         let changed = self.context.change(self.project, self.environment, |vault| {
             let opened = self.context.unlock(self.project, vault, self.key, Purpose::Write)?;
             let theirs = values(vault, &opened)?;
-            let names = || {
-                base.keys().chain(edited.keys()).filter(|name| base.get(*name) != edited.get(*name))
-            };
+            let all: BTreeSet<&VarName> = base.keys().chain(edited.keys()).collect();
+            let names = || all.iter().copied().filter(|name| base.get(*name) != edited.get(*name));
             let mut clashes = names().filter(|name| {
                 let theirs = theirs.get(*name);
                 theirs != base.get(*name) && theirs != edited.get(*name)
             });
-            if clashes.next().is_some() {
+            let clashing = clashes.next().is_some();
+            if clashing {
                 clash = Some(theirs);
                 return Err(Error::failed("changed meanwhile"));
             }
@@ -267,8 +267,6 @@ impl Work<'_> {
                 done.extend(told(name, outcome, base.get(name), value));
                 closed.push(super::set::Outcome { name, became: outcome, knew });
             }
-            done.sort();
-            done.dedup();
             Ok(())
         });
         if let Some(theirs) = clash {

@@ -20,7 +20,7 @@ impl Key {
     pub(super) fn parse(text: &[u8], ask: &mut dyn FnMut() -> Result<Secret>) -> Result<Self> {
         let unusable = || {
             Error::no_access("the ssh private key can't be used")
-                .hint("use an ssh-ed25519 key, or an ssh-rsa key of 2048 to 4096 bits")
+                .hint("ssh-ed25519 and ssh-rsa keys (2048 to 4096 bits) can decrypt; ecdsa keys, keys on a security key and agents can't: `vault key new` makes one that can")
         };
         let parsed = ssh::Identity::from_buffer(text, None).map_err(|_| unusable())?;
         let public = ssh::Recipient::try_from(parsed.clone()).map_err(|_| unusable())?.to_string();

@@ -52,6 +52,15 @@ pub(crate) fn needs_namespaces() -> bool {
     probe.status().is_ok_and(|status| status.success()) || skip("user and pid namespaces")
 }
 
+/// Whether the kernel has landlock, which keeps an editor from writing.
+#[track_caller]
+pub(crate) fn needs_landlock() -> bool {
+    let modules = std::fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+    // Where securityfs isn't mounted, the kernel's list of its system calls tells.
+    let calls = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    modules.contains("landlock") || calls.contains("landlock_create_ruleset") || skip("landlock")
+}
+
 /// The full path of `program` as a shell would find it.
 pub(crate) fn find_program(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
