@@ -11,6 +11,7 @@ use crate::error::{Error, Result, shown_path};
 use crate::process::capture;
 use crate::secret::Secret;
 use crate::store::{identity, keyring};
+use crate::vars::name::shown;
 use crate::vault::Key;
 
 /// The file of the identity in our configuration folder.
@@ -43,6 +44,12 @@ impl Context {
 
     /// The user's private keys, or None where no source has any.
     pub(crate) fn find_identities(&self) -> Result<Option<Vec<Identity>>> {
+        let sources = self.find_sources()?;
+        Ok(sources.map(|all| all.into_iter().flat_map(|source| source.identities).collect()))
+    }
+
+    /// The user's private keys with what they come from, or None where no source has any.
+    pub(super) fn find_sources(&self) -> Result<Option<Vec<Source>>> {
         if let Some(text) = self.outside.text("VAULT_KEY") {
             if text.starts_with(['/', '~', '.']) {
                 return Err(Error::no_access(
@@ -50,36 +57,39 @@ impl Context {
                 )
                 .hint("give the path by `VAULT_KEY_FILE`"));
             }
-            return self.parse("VAULT_KEY", &Secret::new(text.as_bytes().to_vec())).map(Some);
+            let text = Secret::new(text.as_bytes().to_vec());
+            return self.parse("VAULT_KEY", &text).map(|source| Some(vec![source]));
         }
         let paths = self.outside.paths("VAULT_KEY_FILE");
         if !paths.is_empty() {
-            let mut all = Vec::new();
-            for path in paths {
-                all.extend(self.named_file("VAULT_KEY_FILE", &path)?);
-            }
-            return Ok(Some(all));
+            let read = |path: &PathBuf| self.named_file("VAULT_KEY_FILE", path);
+            return paths.iter().map(read).collect::<Result<_>>().map(Some);
         }
         if let Some(command) = self.outside.text("VAULT_KEY_COMMAND") {
             let words = shell_words::split(&command)
                 .map_err(|_| Error::usage("VAULT_KEY_COMMAND has a quote that is never closed"))?;
             let text = capture(&words, &self.surroundings())?;
-            return self.parse("VAULT_KEY_COMMAND", &text).map(Some);
+            return self.parse("VAULT_KEY_COMMAND", &text).map(|source| Some(vec![source]));
         }
         if let Some(folder) = self.outside.get("CREDENTIALS_DIRECTORY") {
             let path = PathBuf::from(folder).join(CREDENTIAL);
             if path.exists() {
-                return self.named_file("CREDENTIALS_DIRECTORY", &path).map(Some);
+                let source = self.named_file("CREDENTIALS_DIRECTORY", &path)?;
+                return Ok(Some(vec![source]));
             }
         }
         let Some(path) = self.identity_path() else { return Ok(None) };
         let Some(file) = identity::read_default(&path)? else { return Ok(None) };
-        let line = file.text.expose_str().and_then(|text| text.trim().strip_prefix("keyring:"));
-        let text = match line {
-            Some(account) => keyring::read(account)?,
+        let mut told = shown_path(&path);
+        let text = match in_keyring(&file.text) {
+            Some(account) => {
+                told =
+                    format!("{told}, which names the account `{}` of the keyring", shown(account));
+                keyring::read(account)?
+            }
             None => file.text,
         };
-        self.parse(&shown_path(&path), &text).map(Some)
+        self.parse(&told, &text).map(|source| Some(vec![source]))
     }
 
     /// The default place of the identity. None where there is no home folder.
@@ -112,7 +122,7 @@ impl Context {
         PluginAccess { allowed: names.map(str::to_owned).collect(), interaction: interaction() }
     }
 
-    fn named_file(&self, source: &str, path: &std::path::Path) -> Result<Vec<Identity>> {
+    fn named_file(&self, source: &str, path: &std::path::Path) -> Result<Source> {
         let file = identity::read_named(path, identity::KEY_FILE)?;
         if file.others_can_write && self.ui.err_is_terminal() {
             self.ui.warn(&format!("other users can change the key file `{}`", shown_path(path)));
@@ -120,14 +130,15 @@ impl Context {
         self.parse(&format!("{source}: `{}`", shown_path(path)), &file.text)
     }
 
-    fn parse(&self, source: &str, text: &Secret) -> Result<Vec<Identity>> {
+    /// Reads the text of a source.
+    pub(super) fn parse(&self, source: &str, text: &Secret) -> Result<Source> {
         let mut ask = || self.passphrase(&format!("passphrase of the key ({source})"));
         let identities = Identity::parse_all(text, &interaction(), &mut ask).map_err(|error| {
             let told = Error::new(error.kind(), format!("{source}: {error}"));
             told.hint_if(error.hint_text().map(str::to_owned))
         })?;
         self.ui.detail(&format!("the private key comes from {source}"));
-        Ok(identities)
+        Ok(Source { told: source.to_owned(), identities })
     }
 
     fn passphrase(&self, what: &str) -> Result<Secret> {
@@ -147,6 +158,19 @@ impl Context {
         identity::read_named(&PathBuf::from(path), "passphrase file")
             .map(|file| Some(file.text.without_line_end()))
     }
+}
+
+/// Private keys, and where they come from.
+pub(super) struct Source {
+    /// In words, without anything secret.
+    pub(super) told: String,
+    /// The keys.
+    pub(super) identities: Vec<Identity>,
+}
+
+/// The account of the system's keyring that this identity file names, if it does.
+pub(super) fn in_keyring(text: &Secret) -> Option<&str> {
+    text.expose_str()?.trim().strip_prefix("keyring:")
 }
 
 fn need_terminal(what: &str) -> Result<()> {

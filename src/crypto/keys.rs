@@ -66,7 +66,13 @@ impl PublicKey {
     /// The key isn't valid or this build can't seal to its sort; a plugin is not allowed or fails.
     pub(crate) fn seal(&self, plain: &[u8], plugins: &PluginAccess) -> Result<Vec<u8>> {
         let recipient = self.recipient(plugins)?;
-        let failed = || Error::failed("cannot seal the data key to this public key");
+        let failed = || match self.plugin() {
+            Some(name) => {
+                Error::failed(format!("the plugin `{name}` does not seal to this public key"))
+                    .hint("see that its device is there, and try again")
+            }
+            None => Error::failed("cannot seal the data key to this public key"),
+        };
         let encryptor = age::Encryptor::with_recipients(std::iter::once(recipient.as_ref()))
             .map_err(|_| failed())?;
         let mut sealed = Vec::new();

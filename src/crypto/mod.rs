@@ -10,7 +10,7 @@ pub(crate) mod plugin;
 #[cfg(feature = "ssh")]
 mod ssh;
 
-pub(crate) use passphrase::{generate_passphrase, lock, unlock};
+pub(crate) use passphrase::{generate_passphrase, lock, lock_as_text, unlock};
 
 use chacha20poly1305::aead::rand_core::RngCore as _;
 use chacha20poly1305::aead::{Aead as _, OsRng, Payload};

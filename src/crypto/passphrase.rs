@@ -18,10 +18,22 @@ const PLAIN_LIMIT: u64 = 64 * 1024;
 
 /// `plain` in a binary age file that `passphrase` opens.
 pub(crate) fn lock(plain: &[u8], passphrase: &Secret) -> Result<Vec<u8>> {
+    age::encrypt(&recipient(passphrase)?, plain).map_err(|_| failed())
+}
+
+/// As [`lock`], armored, so that it can be pasted.
+pub(crate) fn lock_as_text(plain: &[u8], passphrase: &Secret) -> Result<String> {
+    age::encrypt_and_armor(&recipient(passphrase)?, plain).map_err(|_| failed())
+}
+
+fn recipient(passphrase: &Secret) -> Result<age::scrypt::Recipient> {
     let mut recipient = age::scrypt::Recipient::new(secret_string(passphrase)?);
     recipient.set_work_factor(WORK_FACTOR);
-    age::encrypt(&recipient, plain)
-        .map_err(|_| Error::failed("cannot encrypt under the passphrase"))
+    Ok(recipient)
+}
+
+fn failed() -> Error {
+    Error::failed("cannot encrypt under the passphrase")
 }
 
 /// What `locked` holds, or None when the passphrase doesn't open it.

@@ -141,6 +141,20 @@ pub(crate) fn write_new(path: &Path, text: &Secret) -> Result<()> {
     Ok(())
 }
 
+/// Puts another text in the place of the key file, whole or not at all, and reads it back.
+pub(crate) fn replace(path: &Path, text: &Secret) -> Result<()> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let io = |error| Error::io("write the identity", path, &error);
+    let mut file = tempfile::Builder::new().prefix(".identity.").tempfile_in(folder).map_err(io)?;
+    file.write_all(text.expose()).map_err(io)?;
+    file.as_file().sync_all().map_err(io)?;
+    file.persist(path).map_err(|error| io(error.error))?;
+    match read(path)? {
+        Some(found) if found.text == *text => Ok(()),
+        _ => Err(Error::failed(format!("`{}` holds something else", shown_path(path)))),
+    }
+}
+
 /// The path as one word for a shell, where it isn't plain.
 fn quoted(path: &str) -> String {
     shell_words::quote(path).into_owned()

@@ -1,47 +1,86 @@
-//! A private key in the system's keyring. Touched only when an identity file says `keyring:ACCOUNT`.
+//! A private key in the system's keyring. Touched only when an identity file says `keyring:ACCOUNT`, or a
+//! `key` command asks for it.
 
-use crate::error::Result;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use keyring::Entry;
+
+use crate::error::{Error, Result};
 use crate::secret::Secret;
+use crate::vars::name::shown;
+
+/// The service name that our entries have in every keyring.
+const SERVICE: &str = "procvault";
+/// A locked keyring asks on a screen that nobody may be looking at.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What people know the keyring as.
+const STORE: &str = if cfg!(target_os = "macos") {
+    "the macOS keychain"
+} else if cfg!(windows) {
+    "the Windows Credential Manager"
+} else {
+    "the system keyring (Secret Service)"
+};
 
 /// Reads the key of this account.
-#[cfg(feature = "keyring")]
 pub(crate) fn read(account: &str) -> Result<Secret> {
-    use std::sync::mpsc;
-    use std::time::Duration;
-
-    use crate::error::Error;
-    use crate::vars::name::shown;
-
-    /// The service name that our entries have in every keyring.
-    const SERVICE: &str = "procvault";
-    /// A locked keyring asks on a screen that nobody may be looking at.
-    const PATIENCE: Duration = Duration::from_secs(5);
-
-    let told = shown(account);
-    let unusable = |why: &str| {
-        Error::no_access(format!("the system keyring gives no key for the account `{told}`: {why}"))
-            .hint("unlock the keyring, or use a key file by `VAULT_KEY_FILE`")
-    };
-    let (answer, waiting) = mpsc::channel();
-    let account = account.to_owned();
-    // Not joined: a daemon that does not answer must not hold the command up for ever.
-    drop(std::thread::spawn(move || {
-        answer.send(keyring::Entry::new(SERVICE, &account).and_then(|entry| entry.get_password()))
-    }));
-    match waiting.recv_timeout(PATIENCE) {
-        Ok(Ok(text)) => Ok(Secret::from(text)),
-        Ok(Err(keyring::Error::NoEntry)) => {
-            Err(unusable("there is no such entry, or it is locked"))
-        }
-        Ok(Err(_)) => Err(unusable("it can't be reached")),
-        Err(_) => Err(unusable("it did not answer within 5 seconds")),
-    }
+    with(account, "gives no key", Entry::get_password).map(Secret::from)
 }
 
-/// This build has no keyring.
-#[cfg(not(feature = "keyring"))]
-pub(crate) fn read(_: &str) -> Result<Secret> {
-    use crate::error::Error;
-    Err(Error::no_access("this build has no support for the system keyring")
-        .hint("use a key file by `VAULT_KEY_FILE`"))
+/// Whether the keyring has a key for this account.
+pub(crate) fn has(account: &str) -> Result<bool> {
+    with(account, "can't be asked", |entry| match entry.get_password() {
+        Ok(text) => {
+            drop(Secret::from(text));
+            Ok(true)
+        }
+        Err(keyring::Error::NoEntry) => Ok(false),
+        Err(error) => Err(error),
+    })
+}
+
+/// Stores the key of this account, and reads it back.
+pub(crate) fn write(account: &str, text: &Secret) -> Result<()> {
+    let copy = text.clone();
+    with(account, "takes no key", move |entry| {
+        entry.set_password(copy.expose_str().unwrap_or_default())
+    })?;
+    if read(account)? == *text {
+        return Ok(());
+    }
+    Err(unusable(account, "takes no key", "it gives back something else"))
+}
+
+/// Removes the key of this account.
+pub(crate) fn delete(account: &str) -> Result<()> {
+    with(account, "keeps the key", Entry::delete_credential)
+}
+
+/// Does something with the entry of this account, in a thread, because a keyring that does not answer must
+/// not hold the command up for ever.
+fn with<T: Send + 'static>(
+    account: &str,
+    what: &str,
+    action: impl FnOnce(&Entry) -> keyring::Result<T> + Send + 'static,
+) -> Result<T> {
+    let (answer, waiting) = mpsc::channel();
+    let name = account.to_owned();
+    // Not joined: see above.
+    drop(std::thread::spawn(move || {
+        answer.send(Entry::new(SERVICE, &name).and_then(|entry| action(&entry)))
+    }));
+    let why = match waiting.recv_timeout(PATIENCE) {
+        Ok(Ok(result)) => return Ok(result),
+        Ok(Err(keyring::Error::NoEntry)) => "there is no such entry, or it is locked",
+        Ok(Err(keyring::Error::NoStorageAccess(_))) => "it is locked",
+        Ok(Err(_)) => "it can't be reached",
+        Err(_) => "it did not answer within 5 seconds",
+    };
+    Err(unusable(account, what, why))
+}
+
+fn unusable(account: &str, what: &str, why: &str) -> Error {
+    Error::no_access(format!("{STORE} {what} for the account `{}`: {why}", shown(account)))
+        .hint("unlock the keyring, or use a key file by `VAULT_KEY_FILE`")
 }

@@ -4,5 +4,9 @@
 
 pub(crate) mod file;
 pub(crate) mod identity;
+#[cfg(feature = "keyring")]
+pub(crate) mod keyring;
+#[cfg(not(feature = "keyring"))]
+#[path = "no_keyring.rs"]
 pub(crate) mod keyring;
 pub(crate) mod state;
