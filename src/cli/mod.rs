@@ -1,5 +1,6 @@
 //! The face: what can be typed, where it goes, and how the program ends.
 
+pub(crate) mod editor;
 pub(crate) mod prompt;
 mod report;
 pub(crate) mod settings;

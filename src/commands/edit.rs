@@ -9,12 +9,14 @@ use zeroize::Zeroizing;
 use super::pins::Purpose;
 use super::set::tell_closed;
 use super::{Context, check_storable, now};
+use crate::cli::editor::{self as builtin, Complaint};
 use crate::cli::prompt;
 use crate::error::{Error, Kind, Result};
 use crate::format::{Opened, RecordKind};
-use crate::platform::Wall;
+use crate::platform::{EditorPlan, Wall};
 use crate::process::editor::{self, Around, Choice, Tier};
 use crate::secret::Secret;
+use crate::vars::dotenv::Problem;
 use crate::vars::dotenv::buffer::{Stored, compose, read, with_head};
 use crate::vars::name::{EnvName, VarName};
 use crate::vault::exposure::known_to;
@@ -81,8 +83,10 @@ pub(crate) fn run(args: &EditArgs, context: &Context) -> Result<()> {
 
 /// The editor, ready to be started.
 struct Desk {
-    plan: crate::platform::EditorPlan,
+    /// The editor that is started, unless it is our own.
+    plan: Option<EditorPlan>,
     choice: Choice,
+    title: String,
 }
 
 impl Desk {
@@ -98,9 +102,16 @@ impl Desk {
             environment: &context.outside.environment,
             home: context.outside.home(),
         };
-        let plan = around.plan(environment)?;
-        let choice = editor::choose(Some(&plan), allowed(args.isolation));
+        let plan = match args.isolation {
+            Isolation::Builtin => None,
+            _ => around.plan(environment)?,
+        };
+        let choice = editor::choose(plan.as_ref(), allowed(args.isolation));
         let Some(choice) = choice else {
+            if plan.is_none() {
+                return Err(Error::failed("no editor is named, and neither vi nor nano is there")
+                    .hint("set EDITOR, or add `--isolation builtin`"));
+            }
             return Err(Error::failed("the system refuses to keep an editor apart in that way")
                 .hint("`--isolation auto` takes what there is"));
         };
@@ -108,12 +119,33 @@ impl Desk {
             context.ui.detail(&format!("no {}: {}", Tier::Behind(*wall).word(), editor::told(why)));
         }
         context.ui.say(&format!("{environment}: {}", choice.tier.told()));
-        Ok(Self { plan, choice })
+        if choice.tier == Tier::Builtin {
+            builtin::possible(&context.outside)?;
+        }
+        Ok(Self { plan, choice, title: environment.to_string() })
     }
 
     fn edit(&mut self, text: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>> {
-        self.choice.edit(&self.plan, text)
+        match &self.plan {
+            Some(plan) if self.choice.tier != Tier::Builtin => self.choice.edit(plan, text),
+            _ => {
+                let text = Secret::new(text.to_vec());
+                let edited = builtin::edit(&text, &self.title, &complaints)?;
+                let edited = edited.ok_or_else(|| Error::failed("nothing was stored"))?;
+                Ok(Some(Zeroizing::new(edited.expose().to_vec())))
+            }
+        }
     }
+}
+
+/// What is wrong with a text, for our own editor.
+fn complaints(text: &str) -> Vec<Complaint> {
+    let problems = read(text.as_bytes()).err().unwrap_or_default();
+    let told = |one: &Problem| match &one.name {
+        Some(name) => format!("{name}: {}", one.code.message()),
+        None => one.code.message().into_owned(),
+    };
+    problems.iter().map(|one| Complaint { line: one.line, text: told(one) }).collect()
 }
 
 fn allowed(isolation: Isolation) -> &'static [Tier] {
@@ -337,9 +369,7 @@ fn understood(text: &[u8], base: &Values, settings: &Settings) -> Result<Values,
         None => format!("line {line}: {message}"),
     };
     let entries = read(text).map_err(|problems| {
-        let line = |one: &crate::vars::dotenv::Problem| {
-            told(one.line, one.name.as_deref(), &one.code.message())
-        };
+        let line = |one: &Problem| told(one.line, one.name.as_deref(), &one.code.message());
         problems.iter().map(line).collect::<Vec<_>>()
     })?;
     let mut complaints = Vec::new();

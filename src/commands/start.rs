@@ -11,7 +11,7 @@ use clap::Args;
 use super::Context;
 use super::wanted::{Loaded, Wanted};
 use crate::error::{Error, Result, reason, shown_path};
-use crate::platform::{self, Guard, Sandbox, SandboxRefused, Signal};
+use crate::platform::{self, Guard, Sandbox, Signal, StepRefused};
 use crate::process::control;
 use crate::process::environ::{Environment, Policy, build, carries_a_key};
 use crate::process::formation::{self, Concurrency, Instance};
@@ -133,7 +133,7 @@ pub(crate) fn run(args: &StartArgs, context: &Context) -> Result<u8> {
     })
 }
 
-fn refused(why: &SandboxRefused) -> Error {
+fn refused(why: &StepRefused) -> Error {
     Error::failed(format!(
         "the system refuses a sandbox, at the step {}: {}",
         why.step,
@@ -231,7 +231,7 @@ fn tell(
         context.ui.warn(&format!("{}: there is no process in it", shown_path(path)));
     }
     let has_key = || context.outside.environment.iter().any(|(name, _)| carries_a_key(name));
-    let wrapped = procfile.types.iter().find(|one| is_wrapped(&one.command));
+    let wrapped = procfile.types.iter().find(|one| is_wrapped(bare_command(&one.command)));
     if let Some(one) = wrapped.filter(|_| !args.keep_key && has_key()) {
         context
             .ui
@@ -257,6 +257,22 @@ fn tell(
             }
         }
     }
+}
+
+/// A command without `exec` and settings before it, which change nothing of what it is.
+fn bare_command(command: &str) -> &str {
+    let mut rest = command.trim_start();
+    while let Some((word, behind)) = rest.split_once([' ', '\t']) {
+        let name = word.split_once('=').map(|(name, _)| name);
+        let setting = name.is_some_and(|name| {
+            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        });
+        if word != "exec" && !setting {
+            break;
+        }
+        rest = behind.trim_start();
+    }
+    rest
 }
 
 /// What each process gets.

@@ -3,6 +3,9 @@
 //! `unix` and `windows` offer the same functions; nothing above this room has a `cfg` for a system.
 
 mod alloc;
+mod key;
+#[cfg(not(target_os = "linux"))]
+mod no_world;
 mod shared;
 mod signal;
 #[cfg(unix)]
@@ -11,9 +14,9 @@ mod unix;
 mod windows;
 
 pub use self::alloc::WipingAllocator;
+pub(crate) use self::key::{Event, Key};
 pub(crate) use self::shared::{
-    EditorEnd, EditorPlan, Interest, Outlet, Sandbox, SandboxRefused,
-    SandboxRefused as StepRefused, Stream, Wall,
+    EditorEnd, EditorPlan, Interest, Outlet, Sandbox, StepRefused, Stream, Wall,
 };
 pub(crate) use self::signal::{Caught, Exit, Signal, Size};
 #[cfg(unix)]
@@ -22,7 +25,7 @@ use self::unix as system;
 use self::windows as system;
 
 pub(crate) use self::system::{
-    Connection, Guard, Handle, Listener, Pid, Signals, World, adopt_orphans, children,
+    Connection, Console, Guard, Handle, Keyboard, Listener, Pid, Signals, adopt_orphans, children,
     deaf_to_terminal, default_runtime_folder, end_by_signal, enter_sandbox, folder_identity,
     group_is_alive, handle, local_time, output_file, output_handle, pipe, reap, set_terminal_size,
     signal_group, signal_process, spawn, spawn_beside, status_of, terminal_size, wait_for,
@@ -33,6 +36,13 @@ pub(crate) use self::system::{
     owner, reap_children, replace_process, set_mode, set_mode_like, shell_status, sync_folder,
     terminal_is_there, tighten, with_quiet_terminal,
 };
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) use self::no_world::World;
+#[cfg(feature = "keyring")]
+pub(crate) use self::system::KEYRING;
+#[cfg(target_os = "linux")]
+pub(crate) use self::system::World;
 
 /// How a command ended that could not replace this process, where a system has no exec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

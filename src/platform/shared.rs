@@ -50,7 +50,7 @@ pub(crate) enum Sandbox {
 
 /// What the kernel refused, and why.
 #[derive(Debug)]
-pub(crate) struct SandboxRefused {
+pub(crate) struct StepRefused {
     /// In the words of its manual.
     pub(crate) step: &'static str,
     /// Its reason.

@@ -34,12 +34,13 @@ impl Around<'_> {
         Some(found.1.as_os_str()).filter(|value| !value.is_empty())
     }
 
-    /// What is to be started for the text of this environment.
+    /// What is to be started for the text of this environment. None where no editor is named and none of the
+    /// usual ones is there.
     ///
     /// # Errors
     ///
-    /// The editor that is named can't be found, or none is there.
-    pub(crate) fn plan(&self, environment: &EnvName) -> Result<EditorPlan> {
+    /// The editor that is named can't be found.
+    pub(crate) fn plan(&self, environment: &EnvName) -> Result<Option<EditorPlan>> {
         let path = self.variable("PATH");
         let named = self.named.map(|text| ("--editor", text.to_owned())).or_else(|| {
             NAMED_BY
@@ -48,12 +49,15 @@ impl Around<'_> {
         });
         let (program, words) = match named {
             Some((source, text)) => named_editor(source, &text, path)?,
-            None => usual_editor(path)?,
+            None => match usual_editor(path) {
+                Some(usual) => usual,
+                None => return Ok(None),
+            },
         };
         let passed = self.environment.iter().filter(|(name, _)| !carries_a_key(name)).cloned();
         let folder =
             |name: &str| self.variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        Ok(EditorPlan {
+        Ok(Some(EditorPlan {
             silencing: silencing(&program),
             program: program.canonicalize().unwrap_or(program),
             argv: words.into_iter().map(OsString::from).collect(),
@@ -62,7 +66,7 @@ impl Around<'_> {
             home: self.home.clone(),
             temporary: folder("TMPDIR"),
             runtime: folder("XDG_RUNTIME_DIR"),
-        })
+        }))
     }
 }
 
@@ -81,12 +85,9 @@ fn named_editor(source: &str, text: &str, path: Option<&OsStr>) -> Result<(PathB
 }
 
 /// The editor where none is named.
-fn usual_editor(path: Option<&OsStr>) -> Result<(PathBuf, Vec<String>)> {
+fn usual_editor(path: Option<&OsStr>) -> Option<(PathBuf, Vec<String>)> {
     let there = |name: &str| Some((find(OsStr::new(name), path).ok()?, vec![name.to_owned()]));
-    USUAL.into_iter().find_map(there).ok_or_else(|| {
-        Error::failed("no editor is named, and neither vi nor nano is there")
-            .hint("set EDITOR, or add `--isolation builtin`")
-    })
+    USUAL.into_iter().find_map(there)
 }
 
 /// What keeps well-known editors from trying to write where the fence doesn't let them.
@@ -175,11 +176,6 @@ pub(crate) fn told(refused: &StepRefused) -> String {
 }
 
 impl Choice {
-    /// Whether the editor is our own.
-    pub(crate) fn is_builtin(&self) -> bool {
-        self.world.is_none()
-    }
-
     /// Has a person edit the text, which is called as the plan says. None where it is gone afterwards.
     ///
     /// # Errors

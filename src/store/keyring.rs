@@ -7,6 +7,7 @@ use std::time::Duration;
 use keyring::Entry;
 
 use crate::error::{Error, Result};
+use crate::platform::KEYRING;
 use crate::secret::Secret;
 use crate::vars::name::shown;
 
@@ -14,15 +15,6 @@ use crate::vars::name::shown;
 const SERVICE: &str = "procvault";
 /// A locked keyring asks on a screen that nobody may be looking at.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What people know the keyring as.
-const STORE: &str = if cfg!(target_os = "macos") {
-    "the macOS keychain"
-} else if cfg!(windows) {
-    "the Windows Credential Manager"
-} else {
-    "the system keyring (Secret Service)"
-};
-
 /// Reads the key of this account.
 pub(crate) fn read(account: &str) -> Result<Secret> {
     with(account, "gives no key", Entry::get_password).map(Secret::from)
@@ -81,6 +73,6 @@ fn with<T: Send + 'static>(
 }
 
 fn unusable(account: &str, what: &str, why: &str) -> Error {
-    Error::no_access(format!("{STORE} {what} for the account `{}`: {why}", shown(account)))
+    Error::no_access(format!("{KEYRING} {what} for the account `{}`: {why}", shown(account)))
         .hint("unlock the keyring, or use a key file by `VAULT_KEY_FILE`")
 }

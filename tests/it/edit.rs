@@ -267,7 +267,7 @@ fn kill_9_of_vault_ends_the_editor_and_leaves_nothing() {
         }
         let alice = vault();
         let mut terminal = edit(&alice, &["--isolation", isolation]);
-        tell(&mut terminal, &format!("{LEAKY}; echo WROTE; sleep 1000"));
+        tell(&mut terminal, &format!("{LEAKY}; echo WR''OTE; sleep 1000"));
         terminal.expect("WROTE");
         terminal.kill(Signal::KILL);
         terminal.expect_end();
@@ -291,7 +291,7 @@ fn a_signal_to_vault_ends_the_editor_and_puts_the_terminal_back() {
     let Some(alice) = project() else { return };
     for signal in [Signal::TERM, Signal::HUP] {
         let mut terminal = edit(&alice, &[]);
-        tell(&mut terminal, &format!("{LEAKY}; stty raw -echo; echo WROTE; sleep 1000"));
+        tell(&mut terminal, &format!("{LEAKY}; stty raw -echo; echo WR''OTE; sleep 1000"));
         terminal.expect("WROTE");
         terminal.kill(signal);
         terminal.expect("\u{1b}[?1049l");
@@ -308,11 +308,43 @@ fn an_interrupt_is_the_editors_alone() {
     let mut terminal = edit(&alice, &[]);
     tell(
         &mut terminal,
-        r#"trap 'echo CAUGHT' INT; cat "$1" >/dev/null; echo WAITS; sleep 1000; true"#,
+        r#"trap 'echo CAU""GHT' INT; cat "$1" >/dev/null; echo WA''ITS; sleep 1000; true"#,
     );
     terminal.expect("WAITS");
     terminal.control('c');
     terminal.expect("CAUGHT");
     terminal.expect("nothing was changed");
     ends(&mut terminal, 0);
+}
+
+#[test]
+fn the_editor_of_our_own_masks_values_saves_and_writes_no_file() {
+    if !needs("setsid") {
+        return;
+    }
+    let alice = vault();
+    let before = alice.read(STAGING);
+    let edit = || {
+        alice
+            .vault(["edit", "staging", "--isolation", "builtin"])
+            .env("TERM", "xterm")
+            .on_terminal()
+    };
+    let mut terminal = edit();
+    terminal.expect("the editor is vault's own, which writes no file (builtin)");
+    terminal.expect("ALPHA=");
+    terminal.control('q');
+    let screen = ends(&mut terminal, 1);
+    assert!(screen.contains("nothing was stored") && !screen.contains(ALPHA), "{screen}");
+    assert_eq!(alice.read(STAGING), before);
+    let mut terminal = edit();
+    terminal.expect("ALPHA=");
+    // To the end of the text, a line more, and save.
+    terminal.type_raw("\u{1b}[1;5FGAMMA=new");
+    terminal.expect("GAMMA");
+    terminal.control('s');
+    terminal.expect("GAMMA added");
+    ends(&mut terminal, 0);
+    assert_eq!(get(&alice, "staging", "GAMMA"), b"new");
+    assert_no_leak(&alice);
 }

@@ -2,6 +2,7 @@
 //! in a PATH of the test's own.
 
 #![allow(clippy::expect_used, reason = "helpers of tests have to fail the test")]
+#![allow(clippy::disallowed_methods, reason = "a plugin is found by the search path")]
 
 use std::path::Path;
 

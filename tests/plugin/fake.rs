@@ -44,7 +44,7 @@ fn hidden(file_key: &[u8], key: &[u8]) -> Vec<u8> {
 
 /// What stands in a stanza for people to see whose it is.
 fn tag_of(key: &[u8]) -> String {
-    key.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    key.iter().take(4).map(ToString::to_string).collect::<Vec<_>>().join("-")
 }
 
 impl RecipientPluginV1 for Keys {
@@ -116,12 +116,10 @@ fn main() -> io::Result<()> {
     }
     let machine =
         std::env::args().find_map(|word| word.strip_prefix("--age-plugin=").map(str::to_owned));
-    match machine {
-        Some(machine) => run_state_machine(&machine, Fake),
-        None => {
-            let key = *b"sixteen bytes of";
-            print_new_identity(NAME, &key, &key);
-            Ok(())
-        }
+    if let Some(machine) = machine {
+        return run_state_machine(&machine, Fake);
     }
+    let key = *b"sixteen bytes of";
+    print_new_identity(NAME, &key, &key);
+    Ok(())
 }

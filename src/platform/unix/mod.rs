@@ -5,7 +5,9 @@ mod events;
 #[cfg(target_os = "linux")]
 mod fence;
 mod guard;
+mod keys;
 mod sandbox;
+mod screen;
 mod socket;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod userns;
@@ -38,10 +40,19 @@ pub(crate) use self::events::{
 };
 pub(crate) use self::guard::Guard;
 pub(crate) use self::sandbox::enter_sandbox;
+pub(crate) use self::screen::{Console, Keyboard};
 pub(crate) use self::socket::{Connection, Listener, default_runtime_folder, folder_identity};
 #[cfg(target_os = "linux")]
 pub(crate) use self::world::World;
 use super::Ended;
+
+/// What people know the system's keyring as.
+#[cfg(feature = "keyring")]
+pub(crate) const KEYRING: &str = if cfg!(target_os = "macos") {
+    "the macOS keychain"
+} else {
+    "the system keyring (Secret Service)"
+};
 
 /// Closes this process to debuggers, core dumps and other processes of the same user. The kernel opens
 /// it again at exec, so a command that is run is as it would be without us.

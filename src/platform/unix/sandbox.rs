@@ -11,7 +11,7 @@ use std::io::{Read as _, Write as _};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::unix::net::UnixStream;
 
-use crate::platform::{Exit, Sandbox, SandboxRefused};
+use crate::platform::{Exit, Sandbox, StepRefused};
 
 /// What asks a process to end, and is passed on into the sandbox.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -24,9 +24,9 @@ const PASSED_ON: [crate::platform::Signal; 4] = {
 ///
 /// To be called while there is one thread and before any secret is in memory (see `userns`).
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn enter_sandbox() -> Result<Sandbox, SandboxRefused> {
+pub(crate) fn enter_sandbox() -> Result<Sandbox, StepRefused> {
     use rustix::thread::UnshareFlags;
-    let at = |step| move |error: io::Error| SandboxRefused { step, error };
+    let at = |step| move |error: io::Error| StepRefused { step, error };
     super::userns::enter_user_namespace(UnshareFlags::NEWPID | UnshareFlags::NEWNS)?;
     let (outer, inner) = UnixStream::pair().map_err(at("socketpair"))?;
     // SAFETY: there is one thread, so the child's copy of this process is whole.
@@ -47,8 +47,8 @@ pub(crate) fn enter_sandbox() -> Result<Sandbox, SandboxRefused> {
 
 /// The first process of the sandbox: furnishes it, and starts the one that comes back inside.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn begin(mut link: UnixStream) -> Result<Sandbox, SandboxRefused> {
-    let at = |step| move |error: io::Error| SandboxRefused { step, error };
+fn begin(mut link: UnixStream) -> Result<Sandbox, StepRefused> {
+    let at = |step| move |error: io::Error| StepRefused { step, error };
     settle(&mut link)?;
     // SAFETY: there is one thread, so the child's copy of this process is whole.
     match unsafe { libc::fork() } {
@@ -66,14 +66,14 @@ fn begin(mut link: UnixStream) -> Result<Sandbox, SandboxRefused> {
 
 /// Dies with the outer process, and sees only the processes of its own world.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn settle(link: &mut UnixStream) -> Result<(), SandboxRefused> {
+fn settle(link: &mut UnixStream) -> Result<(), StepRefused> {
     use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
-    let at = |step| move |error: rustix::io::Errno| SandboxRefused { step, error: error.into() };
+    let at = |step| move |error: rustix::io::Errno| StepRefused { step, error: error.into() };
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))
         .map_err(at("prctl"))?;
     // The outer process may have died before that. Only if it lives does it answer.
     let answered = link.write_all(&[0]).and_then(|()| link.read_exact(&mut [0]));
-    answered.map_err(|error| SandboxRefused { step: "fork", error })?;
+    answered.map_err(|error| StepRefused { step: "fork", error })?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(at("mount of `/` as private"))?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
@@ -131,6 +131,6 @@ fn watch_with(signals: &super::Signals, child: super::Pid) -> io::Result<Exit> {
 
 /// There are no pid namespaces here.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn enter_sandbox() -> Result<Sandbox, SandboxRefused> {
-    Err(SandboxRefused { step: "unshare", error: io::ErrorKind::Unsupported.into() })
+pub(crate) fn enter_sandbox() -> Result<Sandbox, StepRefused> {
+    Err(StepRefused { step: "unshare", error: io::ErrorKind::Unsupported.into() })
 }

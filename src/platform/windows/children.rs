@@ -8,9 +8,7 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::platform::{
-    Caught, Exit, Interest, Outlet, Sandbox, SandboxRefused, Signal, Size, Stream,
-};
+use crate::platform::{Caught, Exit, Interest, Outlet, Sandbox, Signal, Size, StepRefused, Stream};
 
 /// The number of a process.
 pub(crate) type Pid = i32;
@@ -138,8 +136,8 @@ pub(crate) fn status_of(_: Signal) -> u8 {
 pub(crate) fn end_by_signal(_: i32) {}
 
 /// There are no pid namespaces here.
-pub(crate) fn enter_sandbox() -> Result<Sandbox, SandboxRefused> {
-    Err(SandboxRefused { step: "unshare", error: io::ErrorKind::Unsupported.into() })
+pub(crate) fn enter_sandbox() -> Result<Sandbox, StepRefused> {
+    Err(StepRefused { step: "unshare", error: io::ErrorKind::Unsupported.into() })
 }
 
 /// Who would end what is left.

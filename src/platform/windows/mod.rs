@@ -2,6 +2,7 @@
 //! for its command; modes and owners of files are left to the system's access lists.
 
 mod children;
+mod screen;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -14,6 +15,7 @@ pub(crate) use self::children::{
     owner, reap_children, replace_process, set_mode_like, shell_status, sync_folder,
     terminal_is_there, tighten, with_quiet_terminal,
 };
+pub(crate) use self::screen::{Console, Keyboard};
 use super::Ended;
 
 /// Whose file it is. Windows' access lists are not looked at.
@@ -30,6 +32,14 @@ pub(crate) enum Owner {
 
 /// There is nothing to switch off.
 pub(crate) fn harden() {}
+
+/// Does something while the terminal's keys end nothing here.
+pub(crate) fn deaf_to_terminal<T>(action: impl FnOnce() -> T) -> T {
+    action()
+}
+
+/// What people know the system's keyring as.
+pub(crate) const KEYRING: &str = "the Windows Credential Manager";
 
 /// Takes a variable out of this process's own environment, while there is one thread.
 #[expect(unsafe_code, reason = "std::env::remove_var is unsafe beside other threads")]

@@ -316,14 +316,7 @@ impl Plan {
 
 /// Whether the line of the Procfile calls `vault run` itself.
 pub(crate) fn is_wrapped(command: &str) -> bool {
-    let is_setting = |word: &&str| {
-        word.split_once('=').is_some_and(|(name, _)| {
-            name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        })
-    };
-    let words = command.split([' ', '\t']).filter(|word| !word.is_empty());
-    // `exec` and settings before a command change nothing of what it is.
-    let mut words = words.skip_while(|word| *word == "exec" || is_setting(word));
+    let mut words = command.split([' ', '\t']).filter(|word| !word.is_empty());
     words.next() == Some("vault") && words.next() == Some("run")
 }
 
