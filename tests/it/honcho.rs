@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 
 use crate::formations::{FOREVER, pid_of, plain, project};
+use crate::support::barrier::until;
 use crate::support::needs::{needs_path, needs_python};
 use crate::support::run::{Output, Run};
 use crate::support::sandbox::Sandbox;
@@ -252,6 +253,10 @@ fn signals_end_both_in_the_same_lines_with_the_same_status() {
             let mut running = run.spawn();
             pid_of(&mut running, "a.1");
             pid_of(&mut running, "b.1");
+            // Honcho fails where a signal comes while it prints, so it is signalled while it waits.
+            let stat = format!("/proc/{}/stat", running.pid().as_raw_nonzero());
+            let waits = || std::fs::read_to_string(&stat).is_ok_and(|text| text.contains(") S "));
+            until(waits, "it to have printed");
             running.kill(signal);
             let output = running.wait();
             let mut lines: Vec<String> = plain(output.out()).lines().map(str::to_owned).collect();
