@@ -381,3 +381,22 @@ fn vim_with_everything_that_it_can_keep_leaves_nothing() {
         assert_no_leak(&alice);
     }
 }
+
+#[test]
+fn an_editor_that_crashes_leaves_no_core_to_anybody() {
+    let Some(alice) = project() else { return };
+    let before = alice.read(STAGING);
+    let mut terminal = edit(&alice, &[]);
+    // One byte, and not 0, which a core handler behind a pipe need not heed (core(5)).
+    tell(
+        &mut terminal,
+        r#"cat "$1" >/dev/null; grep 'core file' /proc/self/limits; kill -SEGV $$"#,
+    );
+    let screen = ends(&mut terminal, 1);
+    let limit =
+        screen.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+    let words: Vec<&str> = limit.split_whitespace().skip(4).take(2).collect();
+    assert!(words == ["1", "1"] || words == ["0", "0"], "{limit}");
+    assert!(screen.contains("ended by signal 11, so nothing is stored"), "{screen}");
+    assert_eq!(alice.read(STAGING), before);
+}
