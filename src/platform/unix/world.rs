@@ -231,11 +231,8 @@ fn keep(
 /// one byte keeps the kernel from either, from starting that handler and from writing a file.
 fn leave_no_core() {
     let one = rustix::process::Rlimit { current: Some(1), maximum: Some(1) };
-    if rustix::process::setrlimit(rustix::process::Resource::Core, one).is_err() {
-        // A hard limit of 0 can't be raised. Files are not written then.
-        let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-        let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
-    }
+    // A hard limit of 0 can't be raised: no file is written then, but a handler is started.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Core, one);
 }
 
 /// Starts the editor, and waits until nobody is left of it: some hand the text to another process of
