@@ -112,6 +112,8 @@ enum Command {
 pub fn main() -> ExitCode {
     // First of all, before any secret is in memory.
     platform::harden();
+    // Dropped last, and in a panic as well.
+    let _wiped = platform::WipedStack;
     // It makes plugins print file keys; what is run still gets it, from the copy that is read next.
     let outside = Outside::read();
     platform::forget_variable("AGEDEBUG");
@@ -119,6 +121,8 @@ pub fn main() -> ExitCode {
     ExitCode::from(start(&arguments, outside))
 }
 
+/// In a frame of its own, below the one that wipes the stack.
+#[inline(never)]
 fn start(arguments: &[OsString], outside: Outside) -> u8 {
     if outside.get(completions::VARIABLE).is_some() {
         return complete(arguments, &outside);

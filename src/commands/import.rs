@@ -11,6 +11,7 @@ use super::pins::Purpose;
 use super::{Context, check_storable, now};
 use crate::error::{Error, Kind, Result, reason, shown_path};
 use crate::format::Opened;
+use crate::platform;
 use crate::secret::Secret;
 use crate::vars::name::{EnvName, VarName};
 use crate::vars::{dotenv, import};
@@ -118,10 +119,8 @@ fn read(args: &ImportArgs) -> Result<Vec<Item>> {
         |error: &std::io::Error| Error::failed(format!("cannot read `{told}`: {}", reason(error)));
     let mut text = Zeroizing::new(Vec::new());
     if standard_input {
-        std::io::stdin()
-            .lock()
-            .take(LIMIT + 1)
-            .read_to_end(&mut text)
+        platform::standard_input()
+            .and_then(|stdin| stdin.take(LIMIT + 1).read_to_end(&mut text))
             .map_err(|error| failed(&error))?;
     } else {
         let file = std::fs::File::open(&args.file).map_err(|error| match error.kind() {

@@ -13,6 +13,7 @@ use crate::crypto;
 use crate::crypto::keys::{Identity, PublicKey};
 use crate::error::{Error, Result, reason, shown_path};
 use crate::format::Fingerprint;
+use crate::platform;
 use crate::secret::Secret;
 use crate::store::{identity, keyring};
 use crate::vars::name::shown;
@@ -230,7 +231,8 @@ fn import(context: &Context, file: &Path) -> Result<()> {
     let path = free_place(context)?;
     let text = if file == Path::new("-") {
         let mut bytes = Vec::with_capacity(64 << 10);
-        let read = std::io::stdin().lock().take(LIMIT).read_to_end(&mut bytes);
+        let read =
+            platform::standard_input().and_then(|stdin| stdin.take(LIMIT).read_to_end(&mut bytes));
         read.map_err(|error| {
             Error::failed(format!("cannot read the standard input: {}", reason(&error)))
         })?;

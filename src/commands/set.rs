@@ -12,6 +12,7 @@ use crate::cli::prompt;
 use crate::cli::ui::count;
 use crate::crypto;
 use crate::error::{Error, Result, reason, shown_path};
+use crate::platform;
 use crate::secret::Secret;
 use crate::vars::hex;
 use crate::vars::name::{MemberName, VarName, shown};
@@ -191,7 +192,11 @@ fn ask(name: &VarName, context: &Context) -> Result<Secret> {
 
 /// Nothing on stdin is a mistake (`/dev/null` in a job, a program that failed), and would wipe a value.
 fn from_stdin(name: &VarName) -> Result<Secret> {
-    let value = read_to_end(std::io::stdin().lock(), "the standard input")?;
+    let stdin = platform::standard_input();
+    let stdin = stdin.map_err(|error| {
+        Error::failed(format!("cannot read the standard input: {}", reason(&error)))
+    })?;
+    let value = read_to_end(stdin, "the standard input")?;
     if value.is_empty() {
         return Err(Error::failed(format!("{name}: there is nothing on the standard input"))
             .hint(format!("`vault set {name}=` stores an empty value")));

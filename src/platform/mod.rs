@@ -8,6 +8,7 @@ mod key;
 mod no_world;
 mod shared;
 mod signal;
+mod stack;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -19,6 +20,7 @@ pub(crate) use self::shared::{
     EditorEnd, EditorPlan, Interest, Outlet, Sandbox, StepRefused, Stream, Wall,
 };
 pub(crate) use self::signal::{Caught, Exit, Signal, Size};
+pub(crate) use self::stack::WipedStack;
 #[cfg(unix)]
 use self::unix as system;
 #[cfg(windows)]
@@ -33,8 +35,8 @@ pub(crate) use self::system::{
 pub(crate) use self::system::{
     FolderHandle, Owner, environment_limit, executable, find_in_default_path, forget_variable,
     group_and_others, harden, lock_folder, make_private_folders, open_for_reading, os_string,
-    owner, reap_children, replace_process, set_mode, set_mode_like, shell_status, sync_folder,
-    terminal_is_there, tighten, with_quiet_terminal,
+    owner, reap_children, replace_process, set_mode, set_mode_like, shell_status, stack_limit,
+    standard_input, sync_folder, terminal_is_there, tighten, with_quiet_terminal,
 };
 
 #[cfg(not(target_os = "linux"))]

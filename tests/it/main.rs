@@ -23,6 +23,7 @@ mod joining;
 mod keys;
 mod leaks;
 mod leaving;
+mod memory_at_exit;
 mod pins;
 mod pins_state;
 mod plugins;

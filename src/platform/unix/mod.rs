@@ -238,6 +238,17 @@ impl Terminal {
     }
 }
 
+/// How many bytes the stack of this thread may have, if it is the first one.
+pub(crate) fn stack_limit() -> usize {
+    let soft = rustix::process::getrlimit(Resource::Stack).current;
+    soft.and_then(|soft| usize::try_from(soft).ok()).unwrap_or(usize::MAX)
+}
+
+/// The standard input, without the buffer that the library keeps of it until the process ends.
+pub(crate) fn standard_input() -> io::Result<impl io::Read> {
+    Ok(File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 0)?))
+}
+
 /// How many bytes arguments and environment may have together: execve(2) allows a quarter of the soft
 /// stack limit, at least 128 KiB and at most 6 MiB, each string with its NUL and its pointer.
 pub(crate) fn environment_limit() -> usize {

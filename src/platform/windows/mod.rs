@@ -128,6 +128,16 @@ pub(crate) fn with_quiet_terminal<T>(ask: impl FnOnce() -> io::Result<T>) -> io:
     ask()
 }
 
+/// What the linker gives the first thread.
+pub(crate) fn stack_limit() -> usize {
+    1 << 20
+}
+
+/// The standard input. The library's, because a console's text has to be translated.
+pub(crate) fn standard_input() -> io::Result<impl io::Read> {
+    Ok(io::stdin().lock())
+}
+
 /// The environment block of a process has at most 32,767 characters.
 pub(crate) fn environment_limit() -> usize {
     32_767

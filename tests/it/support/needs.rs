@@ -43,6 +43,16 @@ pub(crate) fn needs_other_user() -> Option<u32> {
     None
 }
 
+/// Whether this process may trace programs and read the memory of one that is closed to its own user.
+#[track_caller]
+pub(crate) fn needs_ptrace() -> bool {
+    const CAP_SYS_PTRACE: u32 = 19;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> CAP_SYS_PTRACE & 1 == 1 || skip("permission to trace, as root has it (CAP_SYS_PTRACE)")
+}
+
 /// Whether the kernel gives this user a pid namespace, as `--sandbox` wants it.
 #[track_caller]
 pub(crate) fn needs_namespaces() -> bool {
