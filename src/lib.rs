@@ -32,12 +32,15 @@
 //! - `process`: the child's environment, and how a command is found and becomes us.
 //! - `commands`: one file for each subcommand.
 //! - `cli`: arguments, terminal, exit statuses.
+//! - `fuzz`: what has to hold of every text from outside, for the tests.
 
 mod cli;
 mod commands;
 mod crypto;
 mod error;
 mod format;
+#[doc(hidden)]
+pub mod fuzz;
 mod platform;
 mod process;
 mod secret;

@@ -96,7 +96,6 @@ impl Fault {
     }
 
     /// The line, from 1, where one can be named.
-    #[cfg(test)]
     pub(crate) fn line(&self) -> Option<usize> {
         self.line
     }

@@ -29,6 +29,7 @@ mod pins_state;
 mod plugins;
 mod process_memory;
 mod redact;
+mod replay;
 mod rooms;
 mod run;
 mod run_environment;

@@ -38,6 +38,8 @@ fn read(text: &[u8], edited: bool) -> Result<Vec<Entry>, Vec<Problem>> {
     if reader.problems.is_empty() {
         Ok(reader.entries)
     } else {
+        // Comments are known to be lost only where no variable follows them.
+        reader.problems.sort_by_key(|problem| problem.line);
         // A duplicate with a bad value gives two at once.
         reader.problems.truncate(MAX_PROBLEMS);
         Err(reader.problems)
@@ -63,8 +65,8 @@ struct Reader<'a> {
     line: usize,
     /// Whether comments may not be lost.
     edited: bool,
-    /// The comment lines directly above it.
-    comments: Vec<&'a str>,
+    /// The comment lines above it, with their numbers: lines of ours may stand between them.
+    comments: Vec<(usize, &'a str)>,
     /// Each name with the line of its first definition.
     seen: BTreeMap<VarName, usize>,
     /// The good variables.
@@ -93,8 +95,10 @@ impl<'a> Reader<'a> {
 
     /// Comments with no variable under them.
     fn drop_comments(&mut self) {
-        if self.edited && !self.comments.is_empty() {
-            self.report(self.line.saturating_sub(self.comments.len()), None, Code::StrayComment);
+        if self.edited
+            && let Some((first, _)) = self.comments.first()
+        {
+            self.report(*first, None, Code::StrayComment);
         }
         self.comments.clear();
     }
@@ -104,7 +108,7 @@ impl<'a> Reader<'a> {
         if self.edited && text.starts_with(':') {
             return;
         }
-        self.comments.push(text.strip_prefix(BLANKS).unwrap_or(text));
+        self.comments.push((self.line, text.strip_prefix(BLANKS).unwrap_or(text)));
         if let Err(code) = check_controls(text) {
             self.report(self.line, None, code);
         }
@@ -113,7 +117,8 @@ impl<'a> Reader<'a> {
     /// Reads `NAME=value` and goes to the line after it.
     fn statement(&mut self) {
         let line = self.line;
-        let note = mem::take(&mut self.comments).join("\n");
+        let comments: Vec<&str> = self.comments.drain(..).map(|(_, text)| text).collect();
+        let note = comments.join("\n");
         let name = match name_of(first_line(self.rest)) {
             Ok(name) => name,
             Err(code) => {
@@ -356,6 +361,21 @@ mod tests {
             (8, Code::AfterQuote { opened: None }),
         ];
         assert_eq!(codes, want);
+    }
+
+    #[test]
+    fn a_comment_that_would_be_lost_is_told_on_its_own_line() {
+        for (text, want) in [
+            ("# a", vec![(1, Code::StrayComment)]),
+            ("A=1\n# a\n# b", vec![(2, Code::StrayComment)]),
+            ("A=1\n# a\n#: ours\n# b\n\n", vec![(2, Code::StrayComment)]),
+            ("# a\n# \u{1b}\n\n", vec![(1, Code::StrayComment), (2, Code::Control)]),
+            ("# a\n#: ours\nA=1\n", vec![]),
+        ] {
+            let problems = parse_edited(text.as_bytes()).err().unwrap_or_default();
+            let found: Vec<_> = problems.iter().map(|one| (one.line, one.code)).collect();
+            assert_eq!(found, want, "{text:?}");
+        }
     }
 
     #[test]
