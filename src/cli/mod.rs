@@ -112,6 +112,7 @@ enum Command {
 pub fn main() -> ExitCode {
     // First of all, before any secret is in memory.
     platform::harden();
+    report::tell_panics_without_their_words();
     // Dropped last, and in a panic as well.
     let _wiped = platform::WipedStack;
     // It makes plugins print file keys; what is run still gets it, from the copy that is read next.

@@ -1,5 +1,7 @@
 //! From an error to text and a number: the one place that knows the exit statuses (docs/cli.md).
 
+use std::panic::{self, PanicHookInfo};
+
 use super::ui::Ui;
 use crate::error::{Error, Kind};
 
@@ -58,5 +60,53 @@ pub(crate) fn tell(error: &Error, ui: &Ui) {
     }
     if let Some(hint) = error.hint_text() {
         ui.hint(hint);
+    }
+}
+
+/// From now on a panic says where it was, and not what: its message can quote the text that it stumbled
+/// over, as that of a cut inside of a character does.
+pub(crate) fn tell_panics_without_their_words() {
+    panic::set_hook(Box::new(|panicked| {
+        use std::io::Write as _;
+        drop(writeln!(std::io::stderr(), "{}", panic_text(panicked)));
+    }));
+}
+
+fn panic_text(panicked: &PanicHookInfo<'_>) -> String {
+    // The file alone: the path is one of the machine that built this.
+    let place = panicked.location().map_or_else(String::new, |at| {
+        let file = at.file().rsplit(['/', '\\']).next().unwrap_or_default();
+        format!(" ({file}:{})", at.line())
+    });
+    format!("vault: a mistake in vault itself ended it{place}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_by_its_place_alone() {
+        let told = Arc::new(Mutex::new(String::new()));
+        let (ours, before) = (std::thread::current().id(), panic::take_hook());
+        panic::set_hook(Box::new({
+            let told = Arc::clone(&told);
+            move |panicked| {
+                // Tests on other threads fail in their own way.
+                if std::thread::current().id() == ours {
+                    *told.lock().unwrap() = panic_text(panicked);
+                } else {
+                    before(panicked);
+                }
+            }
+        }));
+        let text = "marker".to_owned();
+        assert!(catch_unwind(AssertUnwindSafe(|| panic!("inside of `{text}`"))).is_err());
+        let told = told.lock().unwrap();
+        let start = "vault: a mistake in vault itself ended it (report.rs:";
+        assert!(told.starts_with(start) && !told.contains("marker"), "{told}");
     }
 }

@@ -107,7 +107,12 @@ mod imp {
             let (answer, waiting) = mpsc::channel();
             let sealed = sealed.to_vec();
             // Not joined: a plugin that never answers must not hold the command up for ever.
-            drop(thread::spawn(move || answer.send(unseal_with(&sealed, &plugin))));
+            let asking = move || answer.send(unseal_with(&sealed, &plugin));
+            drop(thread::Builder::new().spawn(asking).map_err(|error| {
+                let why = crate::error::reason(&error);
+                let name = &self.name;
+                Unsealed::Failed(Error::no_access(format!("`age-plugin-{name}`: {why}")))
+            })?);
             waiting.recv_timeout(PATIENCE).unwrap_or_else(|_| {
                 Err(Unsealed::Failed(Error::no_access(format!(
                     "`age-plugin-{}` did not answer within {} seconds",

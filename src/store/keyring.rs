@@ -58,16 +58,18 @@ fn with<T: Send + 'static>(
 ) -> Result<T> {
     let (answer, waiting) = mpsc::channel();
     let name = account.to_owned();
-    // Not joined: see above.
-    drop(std::thread::spawn(move || {
-        answer.send(Entry::new(SERVICE, &name).and_then(|entry| action(&entry)))
-    }));
+    // Not joined: see above. Where no thread can be had, nobody answers.
+    drop(
+        std::thread::Builder::new().spawn(move || {
+            answer.send(Entry::new(SERVICE, &name).and_then(|entry| action(&entry)))
+        }),
+    );
     let why = match waiting.recv_timeout(PATIENCE) {
         Ok(Ok(result)) => return Ok(result),
         Ok(Err(keyring::Error::NoEntry)) => "there is no such entry, or it is locked",
         Ok(Err(keyring::Error::NoStorageAccess(_))) => "it is locked",
-        Ok(Err(_)) => "it can't be reached",
-        Err(_) => "it did not answer within 5 seconds",
+        Ok(Err(_)) | Err(mpsc::RecvTimeoutError::Disconnected) => "it can't be reached",
+        Err(mpsc::RecvTimeoutError::Timeout) => "it did not answer within 5 seconds",
     };
     Err(unusable(account, what, why))
 }

@@ -73,13 +73,62 @@ fn commands() -> Vec<Vec<&'static str>> {
     .collect()
 }
 
+/// Those about people and keys. What asks, has nobody to ask; what needs a passphrase, has none.
+fn commands_about_people() -> Vec<Vec<&'static str>> {
+    [
+        "check",
+        "check -e staging,nope",
+        "members",
+        "members -e stagin",
+        "request --name alice",
+        "request --name bob --ssh nothing",
+        "grant bob",
+        "grant --all",
+        "grant alice -e staging --again",
+        "grant machine -e staging --key age1nothing",
+        "revoke bob",
+        "revoke -y alice",
+        "rotate",
+        "rotate stagin",
+        "rotate staging",
+        "trust staging",
+        "trust staging --expect 0000-0000-0000-0000-0000-0000-0000-0000",
+        "trust staging --abandon 0000-0000-0000-0000-0000-0000-0000-0000",
+        "key list",
+        "key export",
+        "key import -",
+        "key import nothing",
+        "key move --to file",
+        "key frobnicate",
+        "get --recovery -e staging SECRET",
+        "edit",
+        "edit staging",
+        "edit staging --isolation builtin",
+        "start",
+        "start -f nothing web",
+        "ps",
+        "stop",
+        "restart web",
+        "export systemd units -e staging",
+        "export json -e staging --only NOPE -o out.json",
+        "import -e staging --format json nothing",
+        "run --redact -e staging -- false",
+        "init -e staging --from nothing",
+        "unset -y -e staging NOPE",
+        "scan",
+    ]
+    .into_iter()
+    .map(|line| line.split(' ').collect())
+    .collect()
+}
+
 fn loud(run: Run) -> Run {
     run.env("RUST_BACKTRACE", "full").env("RUST_LOG", "trace").env("AGEDEBUG", "plugin")
 }
 
 #[track_caller]
 fn every_command_is_silent(sandbox: &Sandbox, dress: impl Fn(Run) -> Run) {
-    for words in commands() {
+    for words in commands().into_iter().chain(commands_about_people()) {
         for flags in [&["-v"][..], &["-v", "--json"]] {
             let output = dress(loud(sandbox.vault(flags).args(&words))).run();
             assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"), "{words:?}");
@@ -143,6 +192,78 @@ fn no_command_tells_anything_of_a_damaged_file() {
 }
 
 #[test]
+fn no_exit_status_comes_with_a_value() {
+    let sandbox = project();
+    let file = sandbox.read("project/envs/staging.toml");
+    let cut = format!("{}A{}", &file[..file.len() - 12], &file[file.len() - 11..]);
+    let wrong = sandbox.read("home/.config/vault/identity").replace("KEY-1", "KEY-1Q");
+    sandbox.write("home/wrong", wrong);
+    sandbox.write("project/plain", "no program");
+    for (status, words) in [
+        (0, "list"),
+        (1, "unset -e staging SECRET"),
+        (2, "get -e staging SECRET --frobnicate"),
+        (3, "get -e staging SECRE"),
+        (4, "get -e staging SECRET"),
+        (5, "get -e staging SECRET"),
+        (7, "run -e staging --redact -- sh -c exit\u{a0}7"),
+        (125, "run -e stagin -- true"),
+        (126, "run -e staging -- ./plain"),
+        (127, "run -e staging -- no-such-command"),
+    ] {
+        sandbox.write("project/envs/staging.toml", if status == 5 { &cut } else { &file });
+        for flags in [&["-v"][..], &["-v", "--json"]] {
+            let words = words.split(' ').map(|word| word.replace('\u{a0}', " "));
+            let mut run = loud(sandbox.vault(flags).args(words));
+            if status == 4 {
+                run = run.env("VAULT_KEY_FILE", sandbox.path("home/wrong"));
+            }
+            let output = assert_silent(&sandbox, run.run());
+            assert_eq!(output.code(), Some(status), "{}", output.err());
+        }
+    }
+}
+
+#[test]
+fn recovery_and_keys_on_their_way_tell_no_value() {
+    let sandbox = project();
+    sandbox.write("passphrase", "a passphrase of ours");
+    let vault = |line: &str| {
+        let run = loud(sandbox.vault(["-v"]).args(line.split(' ')));
+        run.env("VAULT_PASSPHRASE_FILE", sandbox.path("passphrase"))
+    };
+    for line in ["key recovery", "key export"] {
+        let output = assert_silent(&sandbox, vault(line).run());
+        assert_eq!(output.code(), Some(0), "{}", output.err());
+        assert!(!output.err().contains("passphrase of ours"), "{}", output.err());
+    }
+    // Not the passphrase that was shown.
+    let output = assert_silent(&sandbox, vault("get --recovery -e staging SECRET").run());
+    assert_eq!(output.code(), Some(4), "{}", output.err());
+    assert!(!output.err().contains("passphrase of ours"), "{}", output.err());
+}
+
+/// Each of them dies wherever its memory ends: in the reader, in the ciphers, in what it prints.
+#[test]
+fn where_memory_runs_out_nothing_is_told() {
+    let sandbox = project();
+    let limited = |kilobytes: u32, line: &str| {
+        let script = format!("ulimit -v {kilobytes} && exec \"$0\" {line}");
+        let run = loud(sandbox.program("sh", ["-c", &script, env!("CARGO_BIN_EXE_vault")]));
+        let output = run.stdin(format!("OTHER='{MARKER}{}'\n", "x".repeat(1 << 16))).run();
+        assert!(!output.err().contains("panicked"), "{}", output.err());
+        let whole = output.code() == Some(0);
+        drop(assert_silent(&sandbox, output));
+        whole
+    };
+    for line in ["-v import -e staging --dry-run -", "-v status"] {
+        let ends: Vec<bool> = (1..60).map(|step| limited(step * 1000, line)).collect();
+        assert!(ends.contains(&true) && ends.contains(&false), "{line}: {ends:?}");
+    }
+    sandbox.assert_nowhere(MARKER);
+}
+
+#[test]
 fn a_value_that_breaks_a_rule_is_not_told() {
     let sandbox = project();
     sandbox.write("project/vault.toml", "[required]\nSECRET = \"int\"\nOTHER = \"url\"\n");
@@ -191,6 +312,10 @@ fn names_in_a_hostile_file_never_reach_the_terminal_raw() {
                     let output = sandbox.vault(flags).args(&words).run();
                     assert_plain(&output, &words);
                 }
+            }
+            for line in ["check", "members --json", "grant --all", "revoke bob", "rotate staging"] {
+                let words: Vec<&str> = line.split(' ').collect();
+                assert_plain(&sandbox.vault(["-v"]).args(&words).run(), &words);
             }
         }
         if name == r"A\u001b[2J" {

@@ -138,9 +138,30 @@ fn another_user_reads_nothing_of_vault_while_it_runs() {
         return;
     };
     let running = ground.holding();
-    for file in ["environ", "maps", "mem", "auxv"] {
+    for file in ["environ", "maps", "smaps", "mem", "auxv", "stack", "syscall"] {
         assert!(!ground.can_read(Some(user - 1), &running, file), "{file}");
     }
+    let list = format!("/proc/{}/fd", running.pid());
+    let listed = ground.program_as(Some(user - 1), &["ls", &list]).run();
+    listed.expect_that(2, "the folder of descriptors is closed", |output| output.stdout.is_empty());
+}
+
+#[test]
+fn where_no_thread_can_be_had_a_write_fails_and_nothing_is_told() {
+    let Some(ground) = Ground::new() else { return };
+    if ground.user.is_none() || !needs("prlimit") {
+        return;
+    }
+    // A writer has to wait for this lock, and waits in a thread.
+    let folder = std::fs::File::open(ground.sandbox.project().join("envs")).expect("the folder");
+    rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive).expect("its lock");
+    let vault = ground.vault.to_str().expect("a plain path");
+    let words = ["prlimit", "--nproc=0", vault, "-v", "set", "-e", "staging", "B"];
+    let run = ground.program(&words).env("RUST_BACKTRACE", "full").env("RUST_LOG", "trace");
+    let output = run.stdin(MARKER).run().expect_that(1, "refused", |output| {
+        output.err().contains("cannot lock the folder `envs`: resource temporarily unavailable")
+    });
+    assert!(!output.err().contains(MARKER), "{}", output.err());
 }
 
 #[test]

@@ -164,7 +164,7 @@ pub(crate) fn lock_folder(folder: &Path) -> io::Result<OwnedFd> {
     }
     let (done, waiting) = mpsc::channel();
     // Not joined: where the wait ends without the lock, so does the program.
-    drop(std::thread::spawn(move || {
+    let waiter = std::thread::Builder::new().spawn(move || {
         let locked = loop {
             match rustix::fs::flock(&folder, FlockOperation::LockExclusive) {
                 Err(rustix::io::Errno::INTR) => {}
@@ -172,7 +172,8 @@ pub(crate) fn lock_folder(folder: &Path) -> io::Result<OwnedFd> {
             }
         };
         drop(done.send(locked));
-    }));
+    });
+    drop(waiter?);
     waiting.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::ResourceBusy.into()))
 }
 
