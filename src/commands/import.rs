@@ -120,7 +120,8 @@ fn read(args: &ImportArgs) -> Result<Vec<Item>> {
     let mut text = Zeroizing::new(Vec::new());
     if standard_input {
         platform::standard_input()
-            .and_then(|stdin| stdin.take(LIMIT + 1).read_to_end(&mut text))
+            .take(LIMIT + 1)
+            .read_to_end(&mut text)
             .map_err(|error| failed(&error))?;
     } else {
         let file = std::fs::File::open(&args.file).map_err(|error| match error.kind() {

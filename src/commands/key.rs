@@ -231,8 +231,7 @@ fn import(context: &Context, file: &Path) -> Result<()> {
     let path = free_place(context)?;
     let text = if file == Path::new("-") {
         let mut bytes = Vec::with_capacity(64 << 10);
-        let read =
-            platform::standard_input().and_then(|stdin| stdin.take(LIMIT).read_to_end(&mut bytes));
+        let read = platform::standard_input().take(LIMIT).read_to_end(&mut bytes);
         read.map_err(|error| {
             Error::failed(format!("cannot read the standard input: {}", reason(&error)))
         })?;

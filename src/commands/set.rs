@@ -192,11 +192,7 @@ fn ask(name: &VarName, context: &Context) -> Result<Secret> {
 
 /// Nothing on stdin is a mistake (`/dev/null` in a job, a program that failed), and would wipe a value.
 fn from_stdin(name: &VarName) -> Result<Secret> {
-    let stdin = platform::standard_input();
-    let stdin = stdin.map_err(|error| {
-        Error::failed(format!("cannot read the standard input: {}", reason(&error)))
-    })?;
-    let value = read_to_end(stdin, "the standard input")?;
+    let value = read_to_end(platform::standard_input(), "the standard input")?;
     if value.is_empty() {
         return Err(Error::failed(format!("{name}: there is nothing on the standard input"))
             .hint(format!("`vault set {name}=` stores an empty value")));

@@ -7,9 +7,10 @@
 //! and redone (each piece that was typed, pasted or deleted), the lines that were cut or copied, the text
 //! that was searched for, the bytes of a paste, what the screen shows (twice, to tell what changed), and the
 //! bytes that put it there. All of it is in blocks of the heap, is dropped before [`edit`] comes back, also
-//! where a panic ends it, and is wiped by the allocator as it is dropped. What is not reached: the stack (until the command ends),
-//! where single characters pass; the kernel's buffers of the terminal; the terminal's own memory. On
-//! Windows `crossterm` keeps the last events in a static queue for the life of the process.
+//! where a panic ends it, and is wiped by the allocator as it is dropped. What is not reached: the stack,
+//! where single characters pass, until the command ends; the kernel's buffers of the terminal; the
+//! terminal's own memory. On Windows `crossterm` keeps the last events in a static queue for the life of
+//! the process.
 
 mod mask;
 mod state;

@@ -246,8 +246,14 @@ pub(crate) fn stack_limit() -> usize {
 }
 
 /// The standard input, without the buffer that the library keeps of it until the process ends.
-pub(crate) fn standard_input() -> io::Result<impl io::Read> {
-    Ok(File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 0)?))
+pub(crate) fn standard_input() -> impl io::Read {
+    struct Unbuffered;
+    impl io::Read for Unbuffered {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            Ok(rustix::io::read(rustix::stdio::stdin(), buffer)?)
+        }
+    }
+    Unbuffered
 }
 
 /// How many bytes arguments and environment may have together: execve(2) allows a quarter of the soft

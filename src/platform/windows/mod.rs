@@ -134,8 +134,8 @@ pub(crate) fn stack_limit() -> usize {
 }
 
 /// The standard input. The library's, because a console's text has to be translated.
-pub(crate) fn standard_input() -> io::Result<impl io::Read> {
-    Ok(io::stdin().lock())
+pub(crate) fn standard_input() -> impl io::Read {
+    io::stdin().lock()
 }
 
 /// The environment block of a process has at most 32,767 characters.
