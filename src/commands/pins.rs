@@ -93,7 +93,7 @@ impl Context {
         let Some(path) = self.memory_path().filter(|_| !made.is_empty()) else { return Ok(()) };
         self.remember(&path, |memory| {
             for seen in made {
-                memory.accept(seen);
+                memory.accept_made(seen);
             }
             Ok(())
         })
@@ -208,6 +208,9 @@ impl Context {
         };
         let later = memory.later(&vault.file).filter(|_| purpose == Purpose::Write);
         if let Some(later) = later {
+            if replaced_meanwhile(project, vault) {
+                return Ok(false);
+            }
             return Err(Error::integrity(format!(
                 "{}: its data key was replaced, so nothing is written under it",
                 shown_path(&vault.path)

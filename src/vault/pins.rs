@@ -348,6 +348,20 @@ impl Memory {
         here.newest.insert(id, fingerprint);
     }
 
+    /// Remembers what this machine has made, which it does once that stands in its place. By then another
+    /// process of it may have made and remembered a later data key, and that one stays the newest.
+    pub(crate) fn accept_made(&mut self, seen: Seen) {
+        let before = self.here(&seen.place).and_then(|here| here.newest.get(&seen.id)).cloned();
+        let later = before.filter(|before| self.made(&seen.id, before) > seen.known.made);
+        let (place, id) = (seen.place.clone(), seen.id.clone());
+        self.accept(seen);
+        let here = self.here.get_mut(&place.key);
+        let here = here.and_then(|folder| folder.get_mut(place.environment.as_str()));
+        if let (Some(here), Some(later)) = (here, later) {
+            here.newest.insert(id, later);
+        }
+    }
+
     /// Refuses a data key from now on. Gives the members who are believed then; None if no such data key was
     /// accepted for an environment of this place, or for the one of this id, which lies there now.
     pub(crate) fn abandon(
@@ -564,3 +578,6 @@ impl Pinned {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
