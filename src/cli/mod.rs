@@ -110,7 +110,10 @@ enum Command {
 
 /// The whole program. Its result is the exit status.
 pub fn main() -> ExitCode {
-    // First of all, before any secret is in memory.
+    if let Some(status) = platform::hold_if_asked() {
+        return status;
+    }
+    // Before any secret is in memory.
     platform::harden();
     report::tell_panics_without_their_words();
     // Dropped last, and in a panic as well.

@@ -295,7 +295,8 @@ impl Work<'_> {
                     continue;
                 };
                 let knew = known_to(&vault.file, name).into_iter().cloned().collect();
-                let outcome = vault.set(&opened, name, &value.bytes, Some(&value.note), now())?;
+                let outcome =
+                    vault.set(&opened, name, &value.bytes, (None, Some(&value.note)), now())?;
                 done.extend(told(name, outcome, base.get(name), value));
                 closed.push(super::set::Outcome { name, became: outcome, knew });
             }
@@ -429,7 +430,7 @@ fn told(
     match outcome {
         SetOutcome::Added => Some(format!("{name} added")),
         SetOutcome::Changed => Some(format!("{name} changed")),
-        SetOutcome::Same => before
+        SetOutcome::Same | SetOutcome::OtherKind => before
             .is_some_and(|before| before.note != after.note)
             .then(|| format!("{name} has another note")),
     }

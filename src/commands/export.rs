@@ -32,6 +32,9 @@ pub(crate) struct ExportArgs {
     /// All but these variables
     #[arg(long, value_name = "A,B")]
     except: Vec<String>,
+    /// Print what is in file secrets too
+    #[arg(long)]
+    with_files: bool,
     #[command(flatten)]
     units: UnitArgs,
 }
@@ -73,6 +76,14 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> Result<()> {
     }
     let mut vars = vault.vars(&opened)?;
     vars.retain(|name| (only.is_empty() || only.contains(name)) && !except.contains(name));
+    let mut files = vault.file_names().filter(|name| vars.get(name).is_some());
+    if let Some(name) = files.next().filter(|_| !args.with_files) {
+        return Err(Error::failed(format!(
+            "{environment}: {name} is a file secret: a program gets the path of a file, and no text has that"
+        ))
+        .about(&environment)
+        .hint("`--with-files` prints what is in the files, `--except` leaves them out"));
+    }
     let text = export::export(format, &vars)
         .map_err(|error| Error::failed(error.to_string()).about(&environment))?;
     if let Some(path) = &args.output {
@@ -91,6 +102,7 @@ impl ExportArgs {
             ("-o", self.output.is_some()),
             ("--only", !self.only.is_empty()),
             ("--except", !self.except.is_empty()),
+            ("--with-files", self.with_files),
         ]
         .into_iter()
         .find_map(|(name, typed)| typed.then_some(name))

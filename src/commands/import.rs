@@ -98,7 +98,7 @@ pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
             .hint("run the same command again"));
         }
         for item in &items {
-            vault.set(&opened, &item.name, &item.value, item.note.as_deref(), now)?;
+            vault.set(&opened, &item.name, &item.value, (None, item.note.as_deref()), now)?;
         }
         if args.replace {
             let keep: BTreeSet<&VarName> = items.iter().map(|item| &item.name).collect();

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod control;
 pub(crate) mod edit;
 pub(crate) mod export;
+mod files;
 pub(crate) mod get;
 pub(crate) mod grant;
 pub(crate) mod import;

@@ -9,7 +9,7 @@ use super::wanted::Wanted;
 use super::{Context, variables};
 use crate::error::{Error, Result};
 use crate::platform;
-use crate::process::environ::{Environment, Policy, build, check_limits};
+use crate::process::environ::{Policy, build, check_limits};
 use crate::process::redact::Patterns;
 use crate::process::replace::{find, replace};
 use crate::process::resident::run_beside;
@@ -20,6 +20,7 @@ use crate::vars::Vars;
 /// Replaces itself with the command, which so has exactly the status, signals and terminal that it has
 /// without vault. Stored values beat those of the surrounding environment. Several environments may be
 /// named, separated by commas; later ones win.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Pass only these variables of the vault
@@ -39,6 +40,9 @@ pub(crate) struct RunArgs {
     /// This process then stays beside the command, passes signals on, and ends as it does.
     #[arg(long)]
     redact: bool,
+    /// Put file secrets into a folder on a tmpfs, for programs that resolve paths
+    #[arg(long)]
+    file_dir: bool,
     /// The command and its arguments
     #[arg(trailing_var_arg = true, required = true, value_name = "CMD", value_hint = clap::ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
@@ -67,8 +71,16 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8> {
         clean: args.clean,
         keep_key: args.keep_key,
     };
-    let child = child(args, context, &wanted, loaded.vars, &policy)?;
+    // What is required is judged on all of it, before `--only` narrows it.
+    let (parent, mut vars) = (&context.outside.environment, loaded.vars);
+    let mut child = build(parent, &vars, &policy);
+    wanted.check_required(&child)?;
     let program = find(command, context.outside.get("PATH"))?;
+    if !(args.only.is_empty() && loaded.files.is_empty()) {
+        narrow(args, &wanted, &mut vars)?;
+        context.hand_over(&mut vars, &loaded.files, args.file_dir)?;
+        child = build(parent, &vars, &policy);
+    }
     check_limits(&child, &program, &args.command, platform::environment_limit())?;
     if loaded.used_a_plugin {
         platform::reap_children();
@@ -79,20 +91,8 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8> {
     }
 }
 
-/// The child's environment. What is required is judged on all of it, before `--only` narrows it.
-fn child(
-    args: &RunArgs,
-    context: &Context,
-    wanted: &Wanted,
-    mut vars: Vars,
-    policy: &Policy,
-) -> Result<Environment> {
-    let parent = &context.outside.environment;
-    let whole = build(parent, &vars, policy);
-    wanted.check_required(&whole)?;
-    if args.only.is_empty() {
-        return Ok(whole);
-    }
+/// Keeps what `--only` names.
+fn narrow(args: &RunArgs, wanted: &Wanted, vars: &mut Vars) -> Result<()> {
     let only = variables(&args.only)?;
     if let Some(absent) = only.iter().find(|name| vars.get(name).is_none()) {
         return Err(Error::not_found(format!(
@@ -100,6 +100,6 @@ fn child(
             wanted.told()
         )));
     }
-    vars.retain(|name| only.contains(name));
-    Ok(build(parent, &vars, policy))
+    vars.retain(|name| only.is_empty() || only.contains(name));
+    Ok(())
 }

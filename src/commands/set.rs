@@ -12,6 +12,7 @@ use crate::cli::prompt;
 use crate::cli::ui::count;
 use crate::crypto;
 use crate::error::{Error, Result, reason, shown_path};
+use crate::format::RecordKind;
 use crate::platform;
 use crate::secret::Secret;
 use crate::vars::hex;
@@ -31,6 +32,11 @@ pub(crate) struct SetArgs {
     /// Take the value from this file
     #[arg(long, value_name = "PATH", conflicts_with = "generate", value_hint = clap::ValueHint::FilePath)]
     file: Option<PathBuf>,
+    /// Give programs the path of a file that holds the value, not the value
+    ///
+    /// As a private key or a certificate: any bytes, at most 1 MiB. It stays a file when it is set again.
+    #[arg(long)]
+    as_file: bool,
     /// Make a random value: django, hex, hex:BYTES, base64, base64:BYTES or uuid
     #[arg(long, value_name = "KIND")]
     generate: Option<String>,
@@ -69,7 +75,7 @@ pub(crate) fn run(args: &SetArgs, context: &Context) -> Result<()> {
     if pairs.is_empty() {
         return Ok(());
     }
-    let now = now();
+    let (now, kind) = (now(), args.as_file.then_some(RecordKind::File));
     let outcomes = context.change(&project, &environment, |vault| {
         let opened = context.unlock(&project, vault, &key, Purpose::Write)?;
         let mut outcomes = Vec::new();
@@ -78,7 +84,7 @@ pub(crate) fn run(args: &SetArgs, context: &Context) -> Result<()> {
             let there = vault.file.secrets.contains_key(name);
             if !(args.if_missing && there) {
                 let knew = known_to(&vault.file, name).into_iter().cloned().collect();
-                let became = vault.set(&opened, name, value, None, now)?;
+                let became = vault.set(&opened, name, value, (kind, None), now)?;
                 outcomes.push(Outcome { name, became, knew });
             }
         }
@@ -121,6 +127,7 @@ fn tell(context: &Context, environment: &str, outcomes: &[Outcome<'_>]) {
             SetOutcome::Added => "added",
             SetOutcome::Changed => "changed",
             SetOutcome::Same => "has this value already",
+            SetOutcome::OtherKind => "has this value already, and is a file now",
         };
         context.ui.say(&format!("{environment}: {name} {what}"));
     }

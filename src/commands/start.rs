@@ -64,6 +64,9 @@ pub(crate) struct StartArgs {
     /// The processes are in a pid namespace: their numbers are not those outside.
     #[arg(long)]
     sandbox: bool,
+    /// Put file secrets into a folder on a tmpfs, for programs that resolve paths
+    #[arg(long)]
+    file_dir: bool,
     /// Print values of the environment as they are, not as `[redacted NAME]`
     #[arg(long)]
     no_redact: bool,
@@ -110,10 +113,12 @@ pub(crate) fn run(args: &StartArgs, context: &Context) -> Result<u8> {
         return Ok(0);
     }
     let hidden = Patterns::of(&loaded.secret).map(Arc::new);
-    let environment = environments(args, context, &wanted, loaded.vars);
+    let mut environment = environments(args, context, &wanted, loaded.vars);
     if let Some(first) = release.iter().chain(&instances).next() {
         wanted.check_required(&environment.of(first, false)).map_err(Error::before_command)?;
     }
+    let handed_over = context.hand_over(&mut environment.vars, &loaded.files, args.file_dir);
+    handed_over.map_err(Error::before_command)?;
     let folder = if context.globals.app_root.is_some() || wanted.home.as_os_str().is_empty() {
         context.outside.folder.clone()
     } else {

@@ -3,6 +3,7 @@
 //! Without a vault all of them are dotenv files, as for Honcho, and `.env` is read by itself. A vault that
 //! was meant and isn't there is an error: an app must not start with the wrong configuration in silence.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,8 @@ pub(crate) struct Wanted {
 pub(crate) struct Loaded {
     /// All variables, the later over the earlier.
     pub(crate) vars: Vars,
+    /// Of those, the names of which a program gets the path of a file.
+    pub(crate) files: BTreeSet<VarName>,
     /// Those of environments alone, if that was asked for: what has to be hidden in output.
     pub(crate) secret: Vars,
     /// Lines of dotenv files that count for nothing.
@@ -273,7 +276,9 @@ impl Wanted {
                         Some(key) => key,
                         none => none.insert(context.key()?),
                     };
-                    let vars = decrypt(context, project, &self.settings, name, key)?;
+                    let (vars, files) = decrypt(context, project, &self.settings, name, key)?;
+                    loaded.files.retain(|name| vars.get(name).is_none());
+                    loaded.files.extend(files);
                     if hides {
                         loaded.secret.overlay(vars.clone());
                     }
@@ -307,7 +312,10 @@ fn read_file(path: &Path, loaded: &mut Loaded) -> Result<()> {
     loaded.notices.extend(read.notices.iter().map(notice));
     for (name, value) in read.pairs {
         match name.parse::<VarName>() {
-            Ok(name) => drop(loaded.vars.insert(name, value)),
+            Ok(name) => {
+                loaded.files.remove(&name);
+                loaded.vars.insert(name, value);
+            }
             Err(rule) => {
                 loaded.notices.push(format!("{told}: `{}` is ignored: {rule}", shown(&name)));
             }
@@ -316,14 +324,14 @@ fn read_file(path: &Path, loaded: &mut Loaded) -> Result<()> {
     Ok(())
 }
 
-/// The variables of an environment.
+/// The variables of an environment, and the names of those that are files.
 fn decrypt(
     context: &Context,
     project: &Project,
     settings: &Settings,
     environment: &EnvName,
     key: &Key,
-) -> Result<Vars> {
+) -> Result<(Vars, BTreeSet<VarName>)> {
     let vault = project.read(environment)?;
     let opened = context.unlock(project, &vault, key, Purpose::Read)?;
     // Names are judged before anything is decrypted.
@@ -334,5 +342,5 @@ fn decrypt(
                 .about(environment)
         })?;
     }
-    vault.vars(&opened)
+    Ok((vault.vars(&opened)?, vault.file_names().cloned().collect()))
 }

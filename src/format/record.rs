@@ -163,11 +163,6 @@ impl Record {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
-
-    /// The line of its header; 0 for one that is not in a file yet.
-    pub(crate) fn line(&self) -> usize {
-        self.line
-    }
 }
 
 /// Why this can't be stored, if it can't.
@@ -228,7 +223,7 @@ mod tests {
             let sealed = Record::seal(&keys, &name, kind, changed, &note, &value).unwrap();
             prop_assert_eq!(sealed.bytes().len(), 53 + (8 + note.len() + value.len()).next_multiple_of(64));
             let read = Record::parse(sealed.bytes().to_vec(), 3).unwrap();
-            prop_assert_eq!((read.kind(), read.changed(), read.line()), (kind, changed, 3));
+            prop_assert_eq!((read.kind(), read.changed(), read.line), (kind, changed, 3));
             let content = read.open(&keys, &name).unwrap();
             prop_assert_eq!((content.note.as_str(), content.value.expose()), (note.as_str(), &value[..]));
         }

@@ -17,7 +17,7 @@ mod windows;
 pub use self::alloc::WipingAllocator;
 pub(crate) use self::key::{Event, Key};
 pub(crate) use self::shared::{
-    EditorEnd, EditorPlan, Interest, Outlet, Sandbox, StepRefused, Stream, Wall,
+    EditorEnd, EditorPlan, FilePlace, Interest, Outlet, Sandbox, StepRefused, Stream, Wall,
 };
 pub(crate) use self::signal::{Caught, Exit, Signal, Size};
 pub(crate) use self::stack::WipedStack;
@@ -40,11 +40,11 @@ pub(crate) use self::system::{
 };
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use self::no_world::World;
+pub(crate) use self::no_world::{World, hold_files, hold_if_asked};
 #[cfg(feature = "keyring")]
 pub(crate) use self::system::KEYRING;
 #[cfg(target_os = "linux")]
-pub(crate) use self::system::World;
+pub(crate) use self::system::{World, hold_files, hold_if_asked};
 
 /// How a command ended that could not replace this process, where a system has no exec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,10 @@
-//! Where the system has nothing that keeps an editor from writing to a disk.
+//! Where the system has nothing that keeps an editor from writing to a disk, nor a place in memory for files.
 
 use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-use super::{EditorEnd, EditorPlan, StepRefused, Wall};
+use super::{EditorEnd, EditorPlan, FilePlace, StepRefused, Wall};
 
 /// There is none.
 #[derive(Debug)]
@@ -28,6 +30,19 @@ impl World {
     pub(crate) fn edit(&mut self) -> io::Result<EditorEnd> {
         Err(unsupported())
     }
+}
+
+/// Is refused.
+pub(crate) fn hold_files(
+    _: &[(&str, &[u8])],
+    _: FilePlace<'_>,
+) -> Result<Vec<PathBuf>, StepRefused> {
+    Err(StepRefused { step: "memfd_create", error: unsupported() })
+}
+
+/// This process is none that holds files.
+pub(crate) fn hold_if_asked() -> Option<ExitCode> {
+    None
 }
 
 fn unsupported() -> io::Error {

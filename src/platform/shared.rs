@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Exit, Size};
 
@@ -46,6 +46,19 @@ pub(crate) enum Sandbox {
     Inside,
     /// Outside, after the inside has ended.
     Over(Exit),
+}
+
+/// Where the files are that a command gets paths of.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has such places"))]
+pub(crate) enum FilePlace<'a> {
+    /// In memory, without a name.
+    Memory,
+    /// In a folder that lies in memory.
+    Folder {
+        /// That of the login, if there is one.
+        runtime: Option<&'a Path>,
+    },
 }
 
 /// What the kernel refused, and why.

@@ -18,7 +18,7 @@ pub(crate) use self::project::{ENVS_FOLDER, join, refuse};
 pub(crate) use self::requirements::missing;
 
 use crate::crypto::keys::Identity;
-use crate::error::{Error, Kind, Result, shown_path};
+use crate::error::{Kind, Result, shown_path};
 use crate::format::{Content, Opened, Record, RecordKind, VaultFile};
 use crate::secret::Secret;
 use crate::vars::Vars;
@@ -57,8 +57,10 @@ pub(crate) enum SetOutcome {
     Added,
     /// It had another value.
     Changed,
-    /// It had this value already, and keeps its ciphertext.
+    /// It had this value already, and keeps its time of change.
     Same,
+    /// It had this value already, as another kind.
+    OtherKind,
 }
 
 impl Vault {
@@ -126,23 +128,18 @@ impl Vault {
         self.content(opened, name, record).map(|content| Some(content.value))
     }
 
-    /// Every variable, decrypted.
+    /// The names of file secrets.
+    pub(crate) fn file_names(&self) -> impl Iterator<Item = &VarName> {
+        let records = self.file.secrets.iter();
+        records.filter(|(_, record)| record.kind() == RecordKind::File).map(|(name, _)| name)
+    }
+
+    /// Every value, decrypted. Of a file secret that is what is in the file.
     ///
     /// # Errors
     ///
-    /// A value is damaged, or there is a file secret, of which a child would get a path.
+    /// A value is damaged.
     pub(crate) fn vars(&self, opened: &Opened) -> Result<Vars> {
-        let file = |record: &Record| record.kind() == RecordKind::File;
-        if let Some((name, record)) = self.file.secrets.iter().find(|(_, record)| file(record)) {
-            let message = format!(
-                "{}:{}: {name} is a file secret, which this version can't hand to a program",
-                shown_path(&self.path),
-                record.line()
-            );
-            return Err(Error::integrity(message)
-                .about(self.environment())
-                .hint("install the current version of vault"));
-        }
         self.file
             .secrets
             .iter()
@@ -150,14 +147,15 @@ impl Vault {
             .collect()
     }
 
-    /// Sets a variable, at the time `now`. `note` replaces the note; where it is None, the old one stays.
-    /// The same value again keeps its time of change, and with the same note its ciphertext.
+    /// Sets a variable, at the time `now`. `note` replaces the note, `kind` the kind; where one is None, the
+    /// old one stays. The same value again keeps its time of change, and with the same note and kind its
+    /// ciphertext.
     pub(crate) fn set(
         &mut self,
         opened: &Opened,
         name: &VarName,
         value: &Secret,
-        note: Option<&str>,
+        (kind, note): (Option<RecordKind>, Option<&str>),
         now: u64,
     ) -> Result<SetOutcome> {
         let old = match self.file.secrets.get(name) {
@@ -168,11 +166,13 @@ impl Vault {
         };
         let old_note = old.as_ref().map_or("", |(_, content, _)| content.note.as_str());
         let note = note.unwrap_or(old_note);
-        let unchanged = |(changed, content, kind): &(u64, Content, RecordKind)| {
-            (*kind == RecordKind::Variable && content.value == *value).then_some(*changed)
+        let old_kind = old.as_ref().map(|(_, _, kind)| *kind);
+        let kind = kind.or(old_kind).unwrap_or(RecordKind::Variable);
+        let unchanged = |(changed, content, _): &(u64, Content, RecordKind)| {
+            (content.value == *value).then_some(*changed)
         };
         let same = old.as_ref().and_then(unchanged);
-        if same.is_some() && note == old_note {
+        if same.is_some() && note == old_note && old_kind == Some(kind) {
             return Ok(SetOutcome::Same);
         }
         let later = || {
@@ -182,10 +182,11 @@ impl Vault {
             .or_else(later)
             .ok_or_else(|| exposure::clock_is_poisoned(name).about(self.environment()))?;
         let record = opened
-            .write(name, RecordKind::Variable, changed, note, value)
+            .write(name, kind, changed, note, value)
             .map_err(|fault| fault.at(&self.path).about(self.environment()))?;
         let outcome = match (&old, same) {
             (None, _) => SetOutcome::Added,
+            (Some((_, _, old)), Some(_)) if *old != kind => SetOutcome::OtherKind,
             (Some(_), Some(_)) => SetOutcome::Same,
             (Some(_), None) => SetOutcome::Changed,
         };

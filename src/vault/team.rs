@@ -268,7 +268,7 @@ mod tests {
         let (file, opened) = VaultFile::create(new, &plugins()).unwrap();
         let mut vault = Vault { path: PathBuf::from("staging.toml"), file };
         let value = Secret::from("value".to_owned());
-        vault.set(&opened, &name("A"), &value, Some("note"), changed).unwrap();
+        vault.set(&opened, &name("A"), &value, (None, Some("note")), changed).unwrap();
         (vault, opened, bob)
     }
 
@@ -299,7 +299,7 @@ mod tests {
             |vault: &Vault| super::super::exposure::known_to(&vault.file, &name("A")).len();
         assert_eq!(exposed(&vault), 2);
         let value = Secret::from("new".to_owned());
-        vault.set(&rotated.opened, &name("A"), &value, None, 10).unwrap();
+        vault.set(&rotated.opened, &name("A"), &value, (None, None), 10).unwrap();
         assert_eq!((vault.file.secrets["A"].changed(), exposed(&vault)), (3001, 0));
     }
 
@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(vault.file.secrets["A"].changed(), 5000);
         assert_eq!(rotated.former[0].removed(), 5000);
         let value = Secret::from("x".to_owned());
-        vault.set(&rotated.opened, &name("A"), &value, None, 9000 + 3 * DAY).unwrap();
+        vault.set(&rotated.opened, &name("A"), &value, (None, None), 9000 + 3 * DAY).unwrap();
         let again = revoke(&mut vault, &rotated.opened, &["ci"], 100);
         assert_eq!(vault.file.secrets["A"].changed(), 5001, "bob does not come to know it");
         assert_eq!(again.former[0].removed(), 5001);

@@ -176,14 +176,13 @@ fn opened(case: &Value, laid: &Laid<'_>, identity: &str) -> Result<(), String> {
         same(name, String::from_utf8_lossy(&got), String::from_utf8_lossy(&value))?;
         same(name, got.len(), value.len())?;
         same(name, got == value, true)?;
-        // A file secret is the value of no variable, and JSON holds text only.
-        exportable &= case["kinds"][name] == 0;
+        // JSON holds text only.
         match String::from_utf8(value) {
             Ok(text) => drop(all.insert(name.clone(), Value::from(text))),
             Err(_) => exportable = false,
         }
     }
-    let export = laid.vault(Some(identity), &["export", "json"]).run();
+    let export = laid.vault(Some(identity), &["export", "json", "--with-files"]).run();
     if exportable {
         let got: Value = serde_json::from_slice(&good(export)?).unwrap_or_default();
         same("the export", got, json!(all))?;
@@ -235,7 +234,8 @@ fn every_hostile_file_is_refused_with_its_message() {
     let cases = cases(&["hostile"]);
     assert!(cases.len() > 300, "{}", cases.len());
     let said = over_all(&cases, |case, laid| {
-        let output = first_refusal(laid, text(case, "identity"));
+        let output =
+            laid.vault(Some(text(case, "identity")), &["export", "json", "--with-files"]).run();
         let told = laid.told(&output);
         let mut wrong = Vec::new();
         if i64::from(output.code().unwrap_or(-1)) != case["status"] {
@@ -266,23 +266,6 @@ fn every_hostile_file_is_refused_with_its_message() {
         }
     }
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-/// Reads all there is in the way of one who has to have it: the export, and
-/// where that is refused for a file secret, each value by itself.
-fn first_refusal(laid: &Laid<'_>, identity: &str) -> Output {
-    let export = laid.vault(Some(identity), &["export", "json"]).run();
-    let of_a_file_secret =
-        export.code() == Some(5) && laid.told(&export).contains("file secret, which");
-    if !of_a_file_secret {
-        return export;
-    }
-    let list = laid.vault(None, &["list", "--json"]).run().success();
-    let list: Value = serde_json::from_slice(&list.stdout).unwrap();
-    let names = list["secrets"].as_object().unwrap().keys();
-    let values = names.map(|name| laid.vault(Some(identity), &["get", name]).run());
-    let refused = |output: &Output| output.code() != Some(0);
-    values.into_iter().find(refused).unwrap_or_else(|| panic!("all of it is given out"))
 }
 
 /// Writes the messages into `cases.json`, in which each case is one line with

@@ -436,19 +436,3 @@ fn run_writes_nothing_anywhere() {
     );
     sandbox.assert_unchanged_since(&before);
 }
-
-#[test]
-fn a_file_secret_is_refused_before_anything_starts() {
-    let good = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/format1/good/file-record");
-    let sandbox = Sandbox::new();
-    let text = std::fs::read(good.join("staging.toml")).expect("the file of format 1");
-    sandbox.write("project/envs/staging.toml", text);
-    let run = sandbox.vault(RUN).args(["touch", "marker"]);
-    run.env("VAULT_KEY_FILE", good.join("alice.key")).run().expect_like(
-        125,
-        "",
-        "vault: envs/staging.toml:[..]: [..] is a file secret, which this version can't hand to a program\n\
-         hint: [..]\n",
-    );
-    assert!(!sandbox.path("project/marker").exists(), "the command began");
-}

@@ -195,21 +195,29 @@ fn is_ignored(number: libc::c_int) -> bool {
 
 /// The signals of a terminal's keys that ask a program to end.
 const OF_THE_TERMINAL: [libc::c_int; 2] = [libc::SIGINT, libc::SIGQUIT];
+#[cfg(target_os = "linux")]
+const TO_END: [libc::c_int; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
+
+/// Lets no request end this process, whoever makes it.
+#[cfg(target_os = "linux")]
+pub(super) fn ignore_requests_to_end() {
+    set_signals(&TO_END, libc::SIG_IGN);
+}
 
 /// Lets the terminal's keys end nothing here: they are for the program that has the terminal.
 pub(super) fn ignore_terminal_signals() {
-    set_terminal_signals(libc::SIG_IGN);
+    set_signals(&OF_THE_TERMINAL, libc::SIG_IGN);
 }
 
 /// Lets the terminal's keys end this process. Makes system calls only.
 pub(super) fn default_terminal_signals() {
-    set_terminal_signals(libc::SIG_DFL);
+    set_signals(&OF_THE_TERMINAL, libc::SIG_DFL);
 }
 
-fn set_terminal_signals(disposition: libc::sighandler_t) {
-    for signal in OF_THE_TERMINAL {
+fn set_signals(signals: &[libc::c_int], disposition: libc::sighandler_t) {
+    for signal in signals {
         // SAFETY: to ignore a signal, or not to, runs nothing of ours.
-        unsafe { libc::signal(signal, disposition) };
+        unsafe { libc::signal(*signal, disposition) };
     }
 }
 

@@ -90,7 +90,8 @@ fn stand_guard(mut heard: File, patience: Duration) {
     end(&groups, patience);
 }
 
-fn leave_standard_streams() {
+/// Away from the pipes of others, who wait for their end.
+pub(super) fn leave_standard_streams() {
     let Ok(nothing) = File::options().read(true).write(true).open("/dev/null") else { return };
     let _ = rustix::stdio::dup2_stdin(&nothing);
     let _ = rustix::stdio::dup2_stdout(&nothing);

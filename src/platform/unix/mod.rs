@@ -5,7 +5,13 @@ mod events;
 #[cfg(target_os = "linux")]
 mod fence;
 mod guard;
+#[cfg(target_os = "linux")]
+mod holder;
 mod keys;
+#[cfg(target_os = "linux")]
+mod memory_folder;
+#[cfg(target_os = "linux")]
+mod passing;
 mod sandbox;
 mod screen;
 mod socket;
@@ -39,6 +45,8 @@ pub(crate) use self::events::{
     status_of, wait_for,
 };
 pub(crate) use self::guard::Guard;
+#[cfg(target_os = "linux")]
+pub(crate) use self::holder::{hold_files, hold_if_asked};
 pub(crate) use self::sandbox::enter_sandbox;
 pub(crate) use self::screen::{Console, Keyboard};
 pub(crate) use self::socket::{Connection, Listener, default_runtime_folder, folder_identity};

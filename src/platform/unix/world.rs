@@ -12,8 +12,7 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
-use std::mem::MaybeUninit;
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
@@ -22,13 +21,10 @@ use std::process::Command;
 
 use rustix::fs::{AtFlags, Mode, OFlags, inotify};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags,
-};
 use rustix::process::WaitOptions;
 
-use super::Signals;
+use super::memory_folder::MemoryFolder;
+use super::{Signals, passing};
 use crate::platform::{EditorEnd, EditorPlan, Exit, Interest, Signal, StepRefused, Wall};
 
 /// The folder of the world in which the text lies.
@@ -43,7 +39,7 @@ pub(crate) struct World {
     folder: OwnedFd,
     keeper: rustix::process::Pid,
     /// The folder behind a fence, which does not go by itself.
-    left: Option<PathBuf>,
+    left: Option<MemoryFolder>,
 }
 
 impl World {
@@ -57,23 +53,18 @@ impl World {
     pub(crate) fn build(plan: &EditorPlan, wall: Wall) -> Result<Self, StepRefused> {
         let left = match wall {
             Wall::Namespace => None,
-            Wall::Landlock => Some(super::fence::folder_in_memory(plan.runtime.as_deref())?),
+            Wall::Landlock => Some(MemoryFolder::make(plan.runtime.as_deref())?),
         };
-        let place = left.clone().unwrap_or_else(|| PathBuf::from(FOLDER));
-        let built = Self::with_keeper(plan, &place, wall, left.clone());
-        if let (Err(_), Some(left)) = (&built, &left) {
-            // It is empty, and in memory.
-            drop(std::fs::remove_dir(left));
+        let place = left.as_ref().map_or(Path::new(FOLDER), MemoryFolder::path).to_owned();
+        let mut built = Self::with_keeper(plan, &place, wall);
+        match &mut built {
+            Ok(built) => built.left = left,
+            Err(_) => left.iter().for_each(MemoryFolder::remove),
         }
         built
     }
 
-    fn with_keeper(
-        plan: &EditorPlan,
-        place: &Path,
-        wall: Wall,
-        left: Option<PathBuf>,
-    ) -> Result<Self, StepRefused> {
+    fn with_keeper(plan: &EditorPlan, place: &Path, wall: Wall) -> Result<Self, StepRefused> {
         let at = |step| move |error: io::Error| StepRefused { step, error };
         let (outer, inner) = UnixStream::pair().map_err(at("socketpair"))?;
         let parent = rustix::process::getpid();
@@ -92,7 +83,7 @@ impl World {
                     .ok_or_else(|| at("fork")(io::ErrorKind::Other.into()))?;
                 let folder = receive(&outer);
                 match folder {
-                    Ok(folder) => Ok(Self { link: Some(outer), folder, keeper, left }),
+                    Ok(folder) => Ok(Self { link: Some(outer), folder, keeper, left: None }),
                     Err(refused) => {
                         drop(outer);
                         let _ = rustix::process::waitpid(Some(keeper), WaitOptions::empty());
@@ -170,8 +161,7 @@ impl World {
     /// Removes the folder behind a fence.
     fn forget_left(&self) {
         if let Some(left) = &self.left {
-            // What can't be removed is swept at the next start; it is in memory, and this user's alone.
-            drop(std::fs::remove_dir_all(left));
+            left.remove();
         }
     }
 }
@@ -211,7 +201,7 @@ fn keep(
             return;
         }
     };
-    if send(&link, &folder).is_err() {
+    if passing::send(&link, &[0; 4], folder.as_fd()).is_err() {
         return;
     }
     drop(folder);
@@ -452,35 +442,13 @@ fn set_read_only(path: &str, read_only: bool, recursive: bool) -> io::Result<()>
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Hands the folder over.
-fn send(link: &UnixStream, folder: &OwnedFd) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    let fds = [folder.as_fd()];
-    control.push(SendAncillaryMessage::ScmRights(&fds));
-    rustix::net::sendmsg(link, &[IoSlice::new(&[0; 4])], &mut control, SendFlags::empty())?;
-    Ok(())
-}
-
 /// Takes the folder, or hears which step was refused.
 fn receive(link: &UnixStream) -> Result<OwnedFd, StepRefused> {
     let failed = |error: io::Error| StepRefused { step: "fork", error };
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut told = [0; 128];
-    let got = rustix::net::recvmsg(
-        link,
-        &mut [IoSliceMut::new(&mut told)],
-        &mut control,
-        RecvFlags::CMSG_CLOEXEC,
-    );
-    let count = got.map_err(|error| failed(error.into()))?.bytes;
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(mut fds) = message
-            && let Some(folder) = fds.next()
-        {
-            return Ok(folder);
-        }
+    let (count, folder) = passing::receive(link, &mut told).map_err(failed)?;
+    if let Some(folder) = folder {
+        return Ok(folder);
     }
     let (number, step) = told
         .get(..count)
