@@ -35,7 +35,9 @@ pub(crate) struct CheckArgs {
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
+pub(super) enum Level {
+    /// It is as it should be.
+    Fine,
     /// It will not work, or can't be trusted.
     Error,
     /// It may not be what was meant.
@@ -45,8 +47,10 @@ enum Level {
 }
 
 impl Level {
-    fn word(self) -> &'static str {
+    /// For people and programs.
+    pub(super) fn word(self) -> &'static str {
         match self {
+            Self::Fine => "ok",
             Self::Error => "error",
             Self::Warning => "warning",
             Self::Note => "note",

@@ -102,11 +102,7 @@ impl Desk {
             environment: &context.outside.environment,
             home: context.outside.home(),
         };
-        let plan = match args.isolation {
-            Isolation::Builtin => None,
-            _ => around.plan(environment)?,
-        };
-        let choice = editor::choose(plan.as_ref(), allowed(args.isolation));
+        let (plan, choice) = around.choose(environment.as_str(), allowed(args.isolation))?;
         let Some(choice) = choice else {
             if plan.is_none() {
                 return Err(Error::failed("no editor is named, and neither vi nor nano is there")
@@ -148,13 +144,15 @@ fn complaints(text: &str) -> Vec<Complaint> {
     problems.iter().map(|one| Complaint { line: one.line, text: told(one) }).collect()
 }
 
+/// All tiers, the best one first.
+pub(super) const ANY_TIER: &[Tier] =
+    &[Tier::Behind(Wall::Namespace), Tier::Behind(Wall::Landlock), Tier::Builtin];
+
 fn allowed(isolation: Isolation) -> &'static [Tier] {
-    const NAMESPACE: Tier = Tier::Behind(Wall::Namespace);
-    const LANDLOCK: Tier = Tier::Behind(Wall::Landlock);
     match isolation {
-        Isolation::Auto => &[NAMESPACE, LANDLOCK, Tier::Builtin],
-        Isolation::Namespace => &[NAMESPACE],
-        Isolation::Landlock => &[LANDLOCK],
+        Isolation::Auto => ANY_TIER,
+        Isolation::Namespace => &[Tier::Behind(Wall::Namespace)],
+        Isolation::Landlock => &[Tier::Behind(Wall::Landlock)],
         Isolation::Builtin => &[Tier::Builtin],
     }
 }

@@ -71,12 +71,9 @@ impl Context {
             let text = capture(&words, &self.surroundings())?;
             return self.parse("VAULT_KEY_COMMAND", &text).map(|source| Some(vec![source]));
         }
-        if let Some(folder) = self.outside.get("CREDENTIALS_DIRECTORY") {
-            let path = PathBuf::from(folder).join(CREDENTIAL);
-            if path.exists() {
-                let source = self.named_file("CREDENTIALS_DIRECTORY", &path)?;
-                return Ok(Some(vec![source]));
-            }
+        if let Some(path) = self.credential() {
+            let source = self.named_file("CREDENTIALS_DIRECTORY", &path)?;
+            return Ok(Some(vec![source]));
         }
         let Some(path) = self.identity_path() else { return Ok(None) };
         let Some(file) = identity::read_default(&path)? else { return Ok(None) };
@@ -90,6 +87,12 @@ impl Context {
             None => file.text,
         };
         self.parse(&told, &text).map(|source| Some(vec![source]))
+    }
+
+    /// The credential that systemd gives us, if it does.
+    pub(super) fn credential(&self) -> Option<PathBuf> {
+        let folder = PathBuf::from(self.outside.get("CREDENTIALS_DIRECTORY")?);
+        Some(folder.join(CREDENTIAL)).filter(|path| path.exists())
     }
 
     /// The default place of the identity. None where there is no home folder.

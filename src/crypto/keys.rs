@@ -16,6 +16,11 @@ use super::{hkdf, plugin, sha256, unlock};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
+/// How an encrypted file of age begins.
+const AGE_BINARY: &str = "age-encryption.org/";
+/// How it begins as text.
+const AGE_TEXT: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
+
 /// The longest text of a public key in bytes (format.md, Fields).
 const PUBLIC_KEY_LIMIT: usize = 4096;
 /// A seal is four short lines; what is longer is no seal.
@@ -179,18 +184,24 @@ impl Identity {
         interaction: &Arc<dyn Interaction>,
         ask: &mut dyn FnMut() -> Result<Secret>,
     ) -> Result<Vec<Self>> {
-        if text.expose().starts_with(b"age-encryption.org/") {
+        if text.expose().starts_with(AGE_BINARY.as_bytes()) {
             // Binary: the last byte may well look like a blank, so nothing is trimmed.
             return open_age_file(text.expose(), interaction, ask);
         }
         let trimmed = text.expose().trim_ascii();
-        if trimmed.starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----") {
+        if trimmed.starts_with(AGE_TEXT.as_bytes()) {
             return open_age_file(trimmed, interaction, ask);
         }
         if trimmed.starts_with(b"-----BEGIN ") {
             return parse_ssh(trimmed, ask);
         }
         parse_lines(text, interaction)
+    }
+
+    /// Whether the text of a key file is encrypted by age, so that a passphrase is asked for.
+    pub(crate) fn is_under_a_passphrase(text: &Secret) -> bool {
+        let starts = |start: &str| text.expose().trim_ascii_start().starts_with(start.as_bytes());
+        starts(AGE_BINARY) || starts(AGE_TEXT)
     }
 
     /// The one X25519 identity in the text of a recovery member's `locked` block.

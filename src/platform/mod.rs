@@ -4,6 +4,7 @@
 
 mod alloc;
 mod key;
+mod machine;
 #[cfg(not(target_os = "linux"))]
 mod no_world;
 mod shared;
@@ -16,6 +17,7 @@ mod windows;
 
 pub use self::alloc::WipingAllocator;
 pub(crate) use self::key::{Event, Key};
+pub(crate) use self::machine::{SwapKind, can_hibernate, core_pattern, forbids_namespaces, swaps};
 pub(crate) use self::shared::{
     EditorEnd, EditorPlan, FilePlace, Interest, Outlet, Sandbox, StepRefused, Stream, Wall,
 };
@@ -33,10 +35,11 @@ pub(crate) use self::system::{
     signal_group, signal_process, spawn, spawn_beside, status_of, terminal_size, wait_for,
 };
 pub(crate) use self::system::{
-    FolderHandle, Owner, environment_limit, executable, find_in_default_path, forget_variable,
-    group_and_others, harden, lock_folder, make_private_folders, open_for_reading, os_string,
-    owner, reap_children, replace_process, set_mode, set_mode_like, shell_status, stack_limit,
-    standard_input, sync_folder, terminal_is_there, tighten, with_quiet_terminal,
+    FolderHandle, Owner, core_limits, environment_limit, executable, file_mask,
+    find_in_default_path, forget_variable, group_and_others, harden, is_closed, lock_folder,
+    make_private_folders, open_for_reading, os_string, owner, reap_children, replace_process,
+    set_mode, set_mode_like, shell_status, stack_limit, standard_input, sync_folder,
+    terminal_is_there, tighten, with_quiet_terminal,
 };
 
 #[cfg(not(target_os = "linux"))]

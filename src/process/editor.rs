@@ -9,7 +9,7 @@ use super::environ::carries_a_key;
 use super::replace::find;
 use crate::error::{Error, Result, reason};
 use crate::platform::{self, EditorEnd, EditorPlan, Exit, StepRefused, Wall, World};
-use crate::vars::name::{EnvName, shown};
+use crate::vars::name::shown;
 
 /// The variables that name an editor, in their order.
 const NAMED_BY: [&str; 3] = ["VAULT_EDITOR", "VISUAL", "EDITOR"];
@@ -34,13 +34,29 @@ impl Around<'_> {
         Some(found.1.as_os_str()).filter(|value| !value.is_empty())
     }
 
-    /// What is to be started for the text of this environment. None where no editor is named and none of the
+    /// Finds the editor for a text of this name, and the best of the tiers that are allowed; see [`choose`].
+    /// The one way to both: what `doctor` shows is what `edit` does.
+    ///
+    /// # Errors
+    ///
+    /// The editor that is named can't be found.
+    pub(crate) fn choose(
+        &self,
+        text: &str,
+        allowed: &[Tier],
+    ) -> Result<(Option<EditorPlan>, Option<Choice>)> {
+        let plan = if allowed == [Tier::Builtin] { None } else { self.plan(text)? };
+        let choice = choose(plan.as_ref(), allowed);
+        Ok((plan, choice))
+    }
+
+    /// What is to be started for a text of this name. None where no editor is named and none of the
     /// usual ones is there.
     ///
     /// # Errors
     ///
     /// The editor that is named can't be found.
-    pub(crate) fn plan(&self, environment: &EnvName) -> Result<Option<EditorPlan>> {
+    fn plan(&self, text: &str) -> Result<Option<EditorPlan>> {
         let path = self.variable("PATH");
         let named = self.named.map(|text| ("--editor", text.to_owned())).or_else(|| {
             NAMED_BY
@@ -62,7 +78,7 @@ impl Around<'_> {
             program: program.canonicalize().unwrap_or(program),
             argv: words.into_iter().map(OsString::from).collect(),
             environment: passed.collect(),
-            name: format!("{environment}.env"),
+            name: format!("{text}.env"),
             home: self.home.clone(),
             temporary: folder("TMPDIR"),
             runtime: folder("XDG_RUNTIME_DIR"),
@@ -157,7 +173,7 @@ pub(crate) struct Choice {
 /// Tries the tiers that are allowed, the best one first. Each is tried in earnest: a probe could be wrong.
 ///
 /// To be called before any secret is in memory, and while there is one thread.
-pub(crate) fn choose(plan: Option<&EditorPlan>, allowed: &[Tier]) -> Option<Choice> {
+fn choose(plan: Option<&EditorPlan>, allowed: &[Tier]) -> Option<Choice> {
     let mut refused = Vec::new();
     for &tier in allowed {
         let Tier::Behind(wall) = tier else { return Some(Choice { tier, refused, world: None }) };

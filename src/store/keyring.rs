@@ -20,6 +20,15 @@ pub(crate) fn read(account: &str) -> Result<Secret> {
     with(account, "gives no key", Entry::get_password).map(Secret::from)
 }
 
+/// Whether a key can be kept in the keyring, or why not. No keyring has to be unlocked to know that.
+pub(crate) fn answers() -> std::result::Result<(), &'static str> {
+    // An account that nobody has.
+    attempt("doctor", |entry| match entry.get_password() {
+        Ok(_) | Err(keyring::Error::NoEntry) => Ok(()),
+        Err(error) => Err(error),
+    })
+}
+
 /// Whether the keyring has a key for this account.
 pub(crate) fn has(account: &str) -> Result<bool> {
     with(account, "can't be asked", |entry| match entry.get_password() {
@@ -49,13 +58,21 @@ pub(crate) fn delete(account: &str) -> Result<()> {
     with(account, "keeps the key", Entry::delete_credential)
 }
 
-/// Does something with the entry of this account, in a thread, because a keyring that does not answer must
-/// not hold the command up for ever.
+/// Does something with the entry of this account.
 fn with<T: Send + 'static>(
     account: &str,
     what: &str,
     action: impl FnOnce(&Entry) -> keyring::Result<T> + Send + 'static,
 ) -> Result<T> {
+    attempt(account, action).map_err(|why| unusable(account, what, why))
+}
+
+/// As [`with`], or says why not. In a thread, because a keyring that does not answer must not hold the command
+/// up for ever.
+fn attempt<T: Send + 'static>(
+    account: &str,
+    action: impl FnOnce(&Entry) -> keyring::Result<T> + Send + 'static,
+) -> std::result::Result<T, &'static str> {
     let (answer, waiting) = mpsc::channel();
     let name = account.to_owned();
     // Not joined: see above. Where no thread can be had, nobody answers.
@@ -64,14 +81,13 @@ fn with<T: Send + 'static>(
             answer.send(Entry::new(SERVICE, &name).and_then(|entry| action(&entry)))
         }),
     );
-    let why = match waiting.recv_timeout(PATIENCE) {
+    Err(match waiting.recv_timeout(PATIENCE) {
         Ok(Ok(result)) => return Ok(result),
         Ok(Err(keyring::Error::NoEntry)) => "there is no such entry, or it is locked",
         Ok(Err(keyring::Error::NoStorageAccess(_))) => "it is locked",
         Ok(Err(_)) | Err(mpsc::RecvTimeoutError::Disconnected) => "it can't be reached",
         Err(mpsc::RecvTimeoutError::Timeout) => "it did not answer within 5 seconds",
-    };
-    Err(unusable(account, what, why))
+    })
 }
 
 fn unusable(account: &str, what: &str, why: &str) -> Error {

@@ -11,7 +11,8 @@ text, in either case, and as the 32 bytes that it stands for.
 
 What is searched for is never an argument of the program or in its environment:
 those stay in memory until the end, and rightly so. A word of ours stands in the
-environment and has to be found every time, or the search says nothing.
+environment and has to be found every time, or the search says nothing. Of what
+the program has started with an empty environment, its name has to be found.
 
 REPORT gets a line for each process that was searched and for each copy:
 
@@ -94,11 +95,20 @@ def memory(pid):
                 at, tail = at + len(part), part[-PIECE * 2 :]
 
 
+def control_of(pid):
+    with open(f"/proc/{pid}/environ", "rb") as environment:
+        if environment.read():
+            return CONTROL
+    with open(f"/proc/{pid}/cmdline", "rb") as words:
+        return words.read().split(b"\0")[0]
+
+
 def search(pid, secrets, report):
     total, controls, copies = 0, 0, set()
+    control = control_of(pid)
     for name, address, content in memory(pid):
         total += len(content)
-        controls += content.count(CONTROL)
+        controls += content.count(control)
         for label, secret in secrets:
             for piece in pieces(secret):
                 at = content.find(piece)

@@ -13,6 +13,7 @@ mod attacks_files;
 mod check;
 mod django;
 mod docs;
+mod doctor;
 mod edit;
 mod exit;
 mod golden;

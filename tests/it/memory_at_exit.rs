@@ -159,6 +159,11 @@ fn commands_about_values_leave_nothing() {
         ("init -e copy --from staging", ""),
         ("run -e staging --redact -- true", ""),
         ("run -e staging --redact -- printenv A", ""),
+        ("set -e staging F --as-file --file ../value", ""),
+        ("run -e staging --redact -- true", ""),
+        ("run -e staging --redact --file-dir -- true", ""),
+        ("export json -e staging --with-files", ""),
+        ("doctor", ""),
         ("unset -y -e staging C", ""),
     ] {
         drop(search.vault_leaves_nothing(0, line, input));

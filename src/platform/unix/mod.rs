@@ -75,6 +75,23 @@ pub(crate) fn harden() {
     }
 }
 
+/// Whether [`harden`] has closed this process. None where the system has no such thing.
+pub(crate) fn is_closed() -> Option<bool> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    {
+        use rustix::process::{DumpableBehavior, dumpable_behavior};
+        dumpable_behavior().ok().map(|found| found == DumpableBehavior::NotDumpable)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    None
+}
+
+/// How long a core file may be, in bytes: the limit, and the most that it can be set to. None is without end.
+pub(crate) fn core_limits() -> (Option<u64>, Option<u64>) {
+    let limit = rustix::process::getrlimit(Resource::Core);
+    (limit.current, limit.maximum)
+}
+
 /// Takes a variable out of this process's own environment.
 ///
 /// Only to be called while there is one thread.
@@ -145,6 +162,12 @@ pub(crate) fn set_mode_like(file: &File, old: Option<&Metadata>) -> io::Result<(
         Some(old) => file.set_permissions(Permissions::from_mode(old.mode() & 0o777)),
         None => Ok(rustix::fs::fchmod(file, Mode::from_raw_mode(0o666) & !umask())?),
     }
+}
+
+/// The permission bits that new files don't get. None where there are no such bits.
+#[expect(clippy::unnecessary_wraps, reason = "one system has none")]
+pub(crate) fn file_mask() -> Option<u32> {
+    Some(umask().bits())
 }
 
 /// The umask can only be read by setting it; nobody else creates files meanwhile.

@@ -59,6 +59,21 @@ pub(crate) fn os_string(bytes: &[u8]) -> OsString {
     OsString::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
+/// There is no such thing.
+pub(crate) fn is_closed() -> Option<bool> {
+    None
+}
+
+/// There are no core files.
+pub(crate) fn core_limits() -> (Option<u64>, Option<u64>) {
+    (Some(0), Some(0))
+}
+
+/// There are no permission bits.
+pub(crate) fn file_mask() -> Option<u32> {
+    None
+}
+
 /// Files are taken to be this user's.
 pub(crate) fn owner(_: &Metadata) -> Owner {
     Owner::Us
