@@ -15,7 +15,7 @@ use crate::support::sandbox::Sandbox;
 use crate::vaults::{ALPHA, BETA, STAGING, export, get, set, table, vault};
 
 /// Says that it is there, does what it is told, and says that it has.
-const EDITOR: &str = r#"sh -c 'echo READY; IFS= read -r line; eval "$line"' sh"#;
+pub(crate) const EDITOR: &str = r#"sh -c 'echo READY; IFS= read -r line; eval "$line"' sh"#;
 
 /// A vault in which every program can be kept apart, or None where the system doesn't let it.
 fn project() -> Option<Sandbox> {
@@ -28,7 +28,7 @@ fn edit(person: &Sandbox, words: &[&str]) -> Terminal {
 
 /// Waits for the editor, and has it do this.
 #[track_caller]
-fn tell(terminal: &mut Terminal, line: &str) {
+pub(crate) fn tell(terminal: &mut Terminal, line: &str) {
     terminal.expect("READY");
     terminal.type_line(line);
 }

@@ -15,6 +15,7 @@ mod django;
 mod docs;
 mod doctor;
 mod edit;
+mod edit_attacks;
 mod exit;
 mod golden;
 mod honcho;

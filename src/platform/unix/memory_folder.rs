@@ -4,6 +4,7 @@
 //! makes one. The lock and not the number of a process says that: containers may share the place and have
 //! numbers of their own.
 
+use std::fs::Metadata;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
-use super::{Owner, owner};
+use super::{Owner, group_and_others, owner};
 use crate::platform::StepRefused;
 
 /// Where folders in memory are, if the login has none.
@@ -37,10 +38,10 @@ impl MemoryFolder {
     /// Neither is there, or neither lies in memory.
     pub(super) fn make(runtime: Option<&Path>) -> Result<Self, StepRefused> {
         let refused = |error: io::Error| StepRefused { step: "mkdir on a tmpfs", error };
-        let bases = [runtime, Some(Path::new(SHARED_MEMORY))].into_iter().flatten();
-        let base = bases
-            .filter(|base| is_in_memory(base))
-            .find(|base| std::fs::symlink_metadata(base).is_ok_and(|found| found.is_dir()));
+        let shared = Path::new(SHARED_MEMORY);
+        let base = runtime
+            .filter(|base| is_in_memory(base) && is_ours_alone(base))
+            .or_else(|| Some(shared).filter(|base| is_in_memory(base) && is_folder(base)));
         let base = base.ok_or_else(|| refused(io::ErrorKind::NotFound.into()))?;
         sweep(base);
         Self::make_in(base).map_err(refused)
@@ -96,6 +97,17 @@ fn is_at(folder: &OwnedFd, path: &Path) -> bool {
     };
     let found = rustix::fs::lstat(path);
     found.is_ok_and(|found| rustix::fs::fstat(folder).is_ok_and(|own| same(found, own)))
+}
+
+fn is_folder(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+}
+
+/// Whoever may change the folder around ours could put another one in its place.
+fn is_ours_alone(path: &Path) -> bool {
+    let only_us =
+        |found: &Metadata| owner(found) == Owner::Us && group_and_others(found) & 0o022 == 0;
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && only_us(&found))
 }
 
 fn is_in_memory(folder: &Path) -> bool {
