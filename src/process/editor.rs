@@ -106,6 +106,9 @@ fn usual_editor(path: Option<&OsStr>) -> Option<(PathBuf, Vec<String>)> {
     USUAL.into_iter().find_map(there)
 }
 
+const EMACS_QUIET: &str = "(setq make-backup-files nil auto-save-default nil create-lockfiles nil \
+                           kill-emacs-hook nil kill-emacs-query-functions nil)";
+
 /// What keeps well-known editors from trying to write where the fence doesn't let them.
 fn silencing(program: &Path) -> Vec<OsString> {
     // `vi` is a link to many different programs.
@@ -117,7 +120,8 @@ fn silencing(program: &Path) -> Vec<OsString> {
     } else if starts("nano") {
         &["-R"]
     } else if starts("emacs") || name.starts_with("emacs-") {
-        &["--eval", "(setq make-backup-files nil auto-save-default nil create-lockfiles nil)"]
+        // What is remembered at its end asks for an answer if it can't be.
+        &["--eval", EMACS_QUIET]
     } else if starts("micro") {
         &["-backup", "false", "-saveundo", "false", "-savehistory", "false", "-savecursor", "false"]
     } else if starts("joe") {

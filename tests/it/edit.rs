@@ -350,39 +350,6 @@ fn the_editor_of_our_own_masks_values_saves_and_writes_no_file() {
 }
 
 #[test]
-fn vim_with_everything_that_it_can_keep_leaves_nothing() {
-    if !needs("vim") {
-        return;
-    }
-    let Some(alice) = project() else { return };
-    let keeps = "set nocompatible viminfo='100,<1000,s1000,h undofile backup writebackup swapfile\n\
-                 set undodir=~/.vim-undo backupdir=~/.vim-backup,. directory=~/.vim-swap,.\n";
-    alice.write(alice.home().join(".vimrc"), keeps);
-    for folder in [".vim-undo", ".vim-backup", ".vim-swap"] {
-        std::fs::create_dir_all(alice.home().join(folder)).expect("a folder");
-    }
-    for (end, stored) in [(Some(":wq\r"), true), (None, false)] {
-        let before = alice.read(STAGING);
-        let run = alice.vault(["edit", "staging", "--editor", "vim"]).env("TERM", "xterm");
-        let mut terminal = run.on_terminal();
-        terminal.expect("BETA");
-        // Into a register, which vim writes into its history, and to the end of the text.
-        terminal.type_raw(":%yank a\rGoNEW=1\u{1b}:w\r");
-        terminal.expect("written");
-        if let Some(keys) = end {
-            terminal.type_raw(keys);
-            ends(&mut terminal, 0);
-        } else {
-            terminal.kill(Signal::KILL);
-            terminal.expect_end();
-        }
-        assert_eq!(alice.read(STAGING) != before, stored);
-        alice.assert_no_process_left();
-        assert_no_leak(&alice);
-    }
-}
-
-#[test]
 fn an_editor_that_crashes_leaves_no_core_to_anybody() {
     let Some(alice) = project() else { return };
     let before = alice.read(STAGING);

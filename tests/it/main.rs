@@ -16,6 +16,7 @@ mod docs;
 mod doctor;
 mod edit;
 mod edit_attacks;
+mod editors;
 mod exit;
 mod golden;
 mod honcho;

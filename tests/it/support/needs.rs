@@ -71,6 +71,14 @@ pub(crate) fn needs_landlock() -> bool {
     modules.contains("landlock") || calls.contains("landlock_create_ruleset") || skip("landlock")
 }
 
+/// Whether this process may mount an image, as root does where there are loop devices.
+#[track_caller]
+pub(crate) fn needs_disk() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    root && Path::new("/dev/loop-control").exists()
+        || skip("root and loop devices, to mount an image")
+}
+
 /// The full path of `program` as a shell would find it.
 pub(crate) fn find_program(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
