@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
+use std::time::Instant;
 
 use clap::Args;
 use zeroize::Zeroizing;
@@ -102,7 +103,9 @@ impl Desk {
             environment: &context.outside.environment,
             home: context.outside.home(),
         };
+        let before = Instant::now();
         let (plan, choice) = around.choose(environment.as_str(), allowed(args.isolation))?;
+        let took = before.elapsed();
         let Some(choice) = choice else {
             if plan.is_none() {
                 return Err(Error::failed("no editor is named, and neither vi nor nano is there")
@@ -114,6 +117,8 @@ impl Desk {
         for (wall, why) in &choice.refused {
             context.ui.detail(&format!("no {}: {}", Tier::Behind(*wall).word(), editor::told(why)));
         }
+        let ready = took.as_secs_f64() * 1000.0;
+        context.ui.detail(&format!("{} ready after {ready:.2} ms", choice.tier.word()));
         context.ui.say(&format!("{environment}: {}", choice.tier.told()));
         if choice.tier == Tier::Builtin {
             builtin::possible(&context.outside)?;
