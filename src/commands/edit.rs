@@ -126,9 +126,15 @@ impl Desk {
         Ok(Self { plan, choice, title: environment.to_string() })
     }
 
-    fn edit(&mut self, text: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>> {
+    fn edit(&mut self, text: &[u8], context: &Context) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let in_background = || {
+            context.ui.say("the editor went to the background, and is waited for");
+            context.ui.hint(&format!("`kill {}` gives it up", std::process::id()));
+        };
         match &self.plan {
-            Some(plan) if self.choice.tier != Tier::Builtin => self.choice.edit(plan, text),
+            Some(plan) if self.choice.tier != Tier::Builtin => {
+                self.choice.edit(plan, text, &in_background)
+            }
             _ => {
                 let text = Secret::new(text.to_vec());
                 let edited = builtin::edit(&text, &self.title, &complaints)?;
@@ -185,7 +191,7 @@ impl Work<'_> {
         let mut text = compose(&self.head(), &stored(&base));
         let mut untouched = true;
         loop {
-            let Some(edited) = desk.edit(&text)? else {
+            let Some(edited) = desk.edit(&text, self.context)? else {
                 return Err(Error::failed("the text is gone, so nothing is stored"));
             };
             if untouched && edited == text {

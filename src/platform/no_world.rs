@@ -27,7 +27,7 @@ impl World {
     }
 
     /// Nothing can be started.
-    pub(crate) fn edit(&mut self) -> io::Result<EditorEnd> {
+    pub(crate) fn edit(&mut self, _: &dyn Fn()) -> io::Result<EditorEnd> {
         Err(unsupported())
     }
 }

@@ -197,6 +197,7 @@ pub(crate) fn told(refused: &StepRefused) -> String {
 
 impl Choice {
     /// Has a person edit the text, which is called as the plan says. None where it is gone afterwards.
+    /// `in_background` is called if the editor goes there.
     ///
     /// # Errors
     ///
@@ -205,6 +206,7 @@ impl Choice {
         &mut self,
         plan: &EditorPlan,
         text: &[u8],
+        in_background: &dyn Fn(),
     ) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let Some(world) = &mut self.world else { return Ok(None) };
         let failed = |error: std::io::Error| {
@@ -212,7 +214,7 @@ impl Choice {
         };
         let program = shown(&plan.program.to_string_lossy());
         world.write(&plan.name, text).map_err(failed)?;
-        let ended = platform::deaf_to_terminal(|| world.edit()).map_err(|_| {
+        let ended = platform::deaf_to_terminal(|| world.edit(in_background)).map_err(|_| {
             Error::failed("what keeps the editor apart was killed, and its text is gone")
         })?;
         match ended {

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are not #[test]")]
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
+
+use rustix::process::Signal;
 
 use crate::edit::{EDITOR, tell};
 use crate::support::barrier::{until, wait_for};
@@ -51,10 +54,35 @@ fn an_editor_that_goes_to_the_background_is_waited_for() {
     let what = format!("(trap '' HUP; read go </dev/tty; {CHANGE}) & echo LE''FT");
     let mut terminal = edit(&alice, &what);
     terminal.expect("LEFT");
-    // The first one has ended, or will; the other one waits for us.
+    // The other one waits for us.
+    terminal.expect("the editor went to the background, and is waited for");
     terminal.type_line("");
     ends(terminal, 0, "ALPHA changed");
     assert_eq!(get(&alice, "staging", "ALPHA"), b"new");
+}
+
+#[test]
+fn an_editor_in_the_background_ends_with_vault_however_that_ends() {
+    if !possible() || !needs_landlock() {
+        return;
+    }
+    let alice = vault();
+    for tier in ["namespace", "landlock"] {
+        for signal in [Signal::KILL, Signal::TERM] {
+            let run = edit_with(&alice, EDITOR, &["--isolation", tier]);
+            let mut terminal = run.on_terminal();
+            // A daemon: in a session of its own, away from the terminal, and its parent is gone.
+            let daemon = "cat \"$1\" >/dev/null; (setsid sh -c 'while :; do sleep 1; done' \
+                          </dev/null >/dev/null 2>&1 &); echo LE''FT";
+            tell(&mut terminal, daemon);
+            terminal.expect("LEFT");
+            terminal.expect("the editor went to the background, and is waited for");
+            terminal.kill(signal);
+            let (screen, ended) = terminal.expect_end();
+            assert_eq!(ended.signal(), Some(signal.as_raw()), "{screen}");
+            alice.assert_no_process_left();
+        }
+    }
 }
 
 #[test]

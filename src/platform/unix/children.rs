@@ -219,25 +219,35 @@ fn parent_of(pid: Pid) -> Option<Pid> {
 
 /// A child that has ended, if there is one, and how.
 pub(crate) fn reap() -> Option<(Pid, Exit)> {
+    reap_while_any().ok()?
+}
+
+/// As [`reap`].
+///
+/// # Errors
+///
+/// There is no child left.
+pub(super) fn reap_while_any() -> io::Result<Option<(Pid, Exit)>> {
     loop {
-        let (pid, status) = rustix::process::wait(WaitOptions::NOHANG).ok()??;
+        let Some((pid, status)) = rustix::process::wait(WaitOptions::NOHANG)? else {
+            return Ok(None);
+        };
         if let Some(exit) = exit(status) {
-            return Some((pid.as_raw_nonzero().get(), exit));
+            return Ok(Some((pid.as_raw_nonzero().get(), exit)));
         }
     }
 }
 
-/// Waits for a child to end. None when there is none left.
-pub(super) fn reap_waiting() -> Option<(Pid, Exit)> {
+/// Kills all our children, and those who become ours when their own parents have ended.
+#[cfg(target_os = "linux")]
+pub(super) fn kill_all() {
     loop {
+        for child in children() {
+            signal_process(child, Signal::Kill);
+        }
         match rustix::process::wait(WaitOptions::empty()) {
-            Ok(Some((pid, status))) => {
-                if let Some(exit) = exit(status) {
-                    return Some((pid.as_raw_nonzero().get(), exit));
-                }
-            }
-            Err(rustix::io::Errno::INTR) => {}
-            Ok(None) | Err(_) => return None,
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return,
         }
     }
 }

@@ -204,16 +204,13 @@ pub(super) fn ignore_requests_to_end() {
     set_signals(&TO_END, libc::SIG_IGN);
 }
 
-/// Lets the terminal's keys end nothing here: they are for the program that has the terminal.
-pub(super) fn ignore_terminal_signals() {
-    set_signals(&OF_THE_TERMINAL, libc::SIG_IGN);
+/// Lets requests end this process. Makes system calls only.
+#[cfg(target_os = "linux")]
+pub(super) fn heed_requests_to_end() {
+    set_signals(&TO_END, libc::SIG_DFL);
 }
 
-/// Lets the terminal's keys end this process. Makes system calls only.
-pub(super) fn default_terminal_signals() {
-    set_signals(&OF_THE_TERMINAL, libc::SIG_DFL);
-}
-
+#[cfg(target_os = "linux")]
 fn set_signals(signals: &[libc::c_int], disposition: libc::sighandler_t) {
     for signal in signals {
         // SAFETY: to ignore a signal, or not to, runs nothing of ours.

@@ -18,6 +18,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags, inotify};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
@@ -67,13 +68,12 @@ impl World {
     fn with_keeper(plan: &EditorPlan, place: &Path, wall: Wall) -> Result<Self, StepRefused> {
         let at = |step| move |error: io::Error| StepRefused { step, error };
         let (outer, inner) = UnixStream::pair().map_err(at("socketpair"))?;
-        let parent = rustix::process::getpid();
         // SAFETY: there is one thread, so the child's copy of this process is whole.
         match unsafe { libc::fork() } {
             -1 => Err(at("fork")(io::Error::last_os_error())),
             0 => {
                 drop(outer);
-                keep(inner, plan, place, wall, parent);
+                keep(inner, plan, place, wall);
                 // SAFETY: nothing of the copy may be unwound or run at exit a second time.
                 unsafe { libc::_exit(0) }
             }
@@ -126,8 +126,9 @@ impl World {
 
     /// Starts the editor on the text, and waits for its end.
     ///
-    /// A signal that ends this process kills the editor first, and puts the terminal back.
-    pub(crate) fn edit(&mut self) -> io::Result<EditorEnd> {
+    /// A signal that ends this process kills the editor first, and puts the terminal back. `in_background` is
+    /// called once the editor itself has ended and others of it have not.
+    pub(crate) fn edit(&mut self, in_background: &dyn Fn()) -> io::Result<EditorEnd> {
         let mut link = self.link.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
         let signals = Signals::catch(&[Signal::Hup, Signal::Term])?;
         let terminal = super::Terminal::as_it_is();
@@ -136,7 +137,8 @@ impl World {
             let handles = [(link.as_fd(), Interest::Read), (signals.handle(), Interest::Read)];
             let ready = super::wait_for(&handles, None)?;
             if let Some(caught) = signals.take().first() {
-                let _ = rustix::process::kill_process(self.keeper, rustix::process::Signal::KILL);
+                // The keeper ends all of it then.
+                let _ = rustix::net::shutdown(link, rustix::net::Shutdown::Both);
                 let _ = rustix::process::waitpid(Some(self.keeper), WaitOptions::empty());
                 self.forget_left();
                 if let Some(terminal) = &terminal {
@@ -144,18 +146,23 @@ impl World {
                 }
                 super::end_by_signal(super::events::number(caught.signal));
             }
-            if ready.first() == Some(&true) {
-                break;
+            if ready.first() != Some(&true) {
+                continue;
             }
+            let mut answer = [0; ANSWER];
+            link.read_exact(&mut answer)?;
+            let number = i32::from_ne_bytes([answer[1], answer[2], answer[3], answer[4]]);
+            let opened = answer[5] != 0;
+            return Ok(match answer[0] {
+                EXITED => EditorEnd::Exited { exit: Exit::Code(number), opened },
+                SIGNALED => EditorEnd::Exited { exit: Exit::Signal(number), opened },
+                IN_BACKGROUND => {
+                    in_background();
+                    continue;
+                }
+                _ => EditorEnd::NotStarted(io::Error::from_raw_os_error(number)),
+            });
         }
-        let mut answer = [0; ANSWER];
-        link.read_exact(&mut answer)?;
-        let number = i32::from_ne_bytes([answer[1], answer[2], answer[3], answer[4]]);
-        Ok(match answer[0] {
-            EXITED => EditorEnd::Exited { exit: Exit::Code(number), opened: answer[5] != 0 },
-            SIGNALED => EditorEnd::Exited { exit: Exit::Signal(number), opened: answer[5] != 0 },
-            _ => EditorEnd::NotStarted(io::Error::from_raw_os_error(number)),
-        })
     }
 
     /// Removes the folder behind a fence.
@@ -179,18 +186,19 @@ const GO: u8 = 1;
 const EXITED: u8 = 0;
 const SIGNALED: u8 = 1;
 const NOT_STARTED: u8 = 2;
+/// No answer yet: others of the editor go on.
+const IN_BACKGROUND: u8 = 3;
+/// They are told of if they go on so long.
+const GRACE: Duration = Duration::from_millis(300);
 /// The kind of end, a number in four bytes, and whether anybody opened the text.
 const ANSWER: usize = 6;
 
 /// The keeper: builds the world, then starts the editor whenever it is told to.
-fn keep(
-    mut link: UnixStream,
-    plan: &EditorPlan,
-    place: &Path,
-    wall: Wall,
-    parent: rustix::process::Pid,
-) {
-    let folder = match enclose(plan, place, wall, parent) {
+///
+/// When the other side goes, it hears that on the link, and ends all of the editor: what is started in the
+/// background would outlive a keeper that is just killed.
+fn keep(mut link: UnixStream, plan: &EditorPlan, place: &Path, wall: Wall) {
+    let folder = match enclose(plan, place, wall) {
         Ok(folder) => folder,
         Err(refused) => {
             let number = refused.error.raw_os_error().unwrap_or(0);
@@ -209,7 +217,7 @@ fn keep(
     leave_no_core();
     let mut order = [0];
     while link.read_exact(&mut order).is_ok() && order[0] == GO {
-        let answer = run_editor(plan, place, wall);
+        let Some(answer) = run_editor(&mut link, plan, place, wall) else { return };
         if link.write_all(&answer).is_err() {
             return;
         }
@@ -225,17 +233,29 @@ fn leave_no_core() {
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, one);
 }
 
+fn answer(kind: u8, number: i32, opened: bool) -> [u8; ANSWER] {
+    let [a, b, c, d] = number.to_ne_bytes();
+    [kind, a, b, c, d, u8::from(opened)]
+}
+
 /// Starts the editor, and waits until nobody is left of it: some hand the text to another process of
-/// theirs and end.
-fn run_editor(plan: &EditorPlan, place: &Path, wall: Wall) -> [u8; ANSWER] {
-    let answer = |kind: u8, number: i32, opened: bool| {
-        let [a, b, c, d] = number.to_ne_bytes();
-        [kind, a, b, c, d, u8::from(opened)]
+/// theirs and end. None where nobody waits for the answer: then all of them are killed.
+fn run_editor(
+    link: &mut UnixStream,
+    plan: &EditorPlan,
+    place: &Path,
+    wall: Wall,
+) -> Option<[u8; ANSWER]> {
+    let failed =
+        |error: &io::Error| Some(answer(NOT_STARTED, error.raw_os_error().unwrap_or(0), false));
+    let signals = match Signals::catch(&[Signal::Child]) {
+        Ok(signals) => signals,
+        Err(error) => return failed(&error),
     };
     let watch = watch(&place.join(&plan.name));
     let mut command = Command::new(&plan.program);
     let Some((name, arguments)) = plan.argv.split_first() else {
-        return answer(NOT_STARTED, libc::EINVAL, false);
+        return Some(answer(NOT_STARTED, libc::EINVAL, false));
     };
     command.arg0(name).args(arguments);
     if wall == Wall::Landlock {
@@ -257,27 +277,51 @@ fn run_editor(plan: &EditorPlan, place: &Path, wall: Wall) -> [u8; ANSWER] {
     unsafe {
         command.pre_exec(move || {
             super::children::die_with(keeper)?;
-            super::events::default_terminal_signals();
+            super::events::heed_requests_to_end();
             Ok(())
         });
     }
     let child = match command.spawn() {
         Ok(child) => child,
-        Err(error) => return answer(NOT_STARTED, error.raw_os_error().unwrap_or(0), false),
+        Err(error) => return failed(&error),
     };
     let pid = super::Pid::try_from(child.id()).unwrap_or(super::Pid::MAX);
-    let mut exit = None;
-    // Until there is no child, adopted ones included.
-    while let Some((ended, how)) = super::children::reap_waiting() {
-        if ended == pid {
-            exit = Some(how);
-        }
-    }
+    let exit = wait_for_all(link, &signals, pid)?;
     let opened = watch.is_none_or(|watch| was_opened(&watch));
-    match exit {
-        Some(Exit::Code(code)) => answer(EXITED, code, opened),
-        Some(Exit::Signal(number)) => answer(SIGNALED, number, opened),
-        None => answer(NOT_STARTED, libc::ECHILD, opened),
+    Some(match exit {
+        Exit::Code(code) => answer(EXITED, code, opened),
+        Exit::Signal(number) => answer(SIGNALED, number, opened),
+    })
+}
+
+/// Waits until there is no child, adopted ones included, and says how `editor` has ended.
+fn wait_for_all(link: &mut UnixStream, signals: &Signals, editor: super::Pid) -> Option<Exit> {
+    let (mut exit, mut told) = (None, false);
+    loop {
+        loop {
+            match super::children::reap_while_any() {
+                Ok(Some((pid, how))) if pid == editor => exit = Some(how),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => return exit,
+            }
+        }
+        let patience = (exit.is_some() && !told).then_some(GRACE);
+        let handles = [(signals.handle(), Interest::Read), (link.as_fd(), Interest::Closed)];
+        let ready = super::wait_for(&handles, patience).unwrap_or_default();
+        match ready.as_slice() {
+            [_, false] if ready.first() == Some(&false) && patience.is_some() => {
+                told = true;
+                // Where it is gone, that is heard of next.
+                drop(link.write_all(&answer(IN_BACKGROUND, 0, true)));
+            }
+            [_, false] => drop(signals.take()),
+            // Nobody is there to take the text any more, or this can't be watched.
+            _ => {
+                super::children::kill_all();
+                return None;
+            }
+        }
     }
 }
 
@@ -295,15 +339,9 @@ fn was_opened(watch: &OwnedFd) -> bool {
 }
 
 /// Puts this process behind the wall, and gives the folder for the text.
-fn enclose(
-    plan: &EditorPlan,
-    place: &Path,
-    wall: Wall,
-    parent: rustix::process::Pid,
-) -> Result<OwnedFd, StepRefused> {
+fn enclose(plan: &EditorPlan, place: &Path, wall: Wall) -> Result<OwnedFd, StepRefused> {
     let at = |step| move |error: io::Error| StepRefused { step, error };
-    super::children::die_with(parent).map_err(at("prctl"))?;
-    super::events::ignore_terminal_signals();
+    super::events::ignore_requests_to_end();
     match wall {
         Wall::Namespace => furnish(plan)?,
         Wall::Landlock => super::fence::fence(place)?,
@@ -460,8 +498,7 @@ fn receive(link: &UnixStream) -> Result<OwnedFd, StepRefused> {
 }
 
 /// The names of the steps, which go over the wire as text.
-const STEPS: [&str; 19] = [
-    "prctl",
+const STEPS: [&str; 18] = [
     "unshare",
     "setgroups",
     "uid_map",
