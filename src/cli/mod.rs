@@ -275,7 +275,7 @@ fn nearest(suggested: &ContextValue) -> Option<String> {
 
 /// A word that is no command of this version: one that is planned, or one of another program's.
 fn not_a_command(error: &clap::Error) -> Option<Error> {
-    const PLANNED: [&str; 7] = ["diff", "doctor", "git-setup", "log", "man", "resolve", "scan"];
+    const PLANNED: [&str; 6] = ["diff", "git-setup", "log", "man", "resolve", "scan"];
     if error.kind() != ErrorKind::InvalidSubcommand {
         return None;
     }

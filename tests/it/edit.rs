@@ -308,7 +308,7 @@ fn an_interrupt_is_the_editors_alone() {
     let mut terminal = edit(&alice, &[]);
     tell(
         &mut terminal,
-        r#"trap 'echo CAU""GHT' INT; cat "$1" >/dev/null; echo WA''ITS; sleep 1000; true"#,
+        r#"trap 'echo CAU""GHT; got=1' INT; cat "$1" >/dev/null; echo WA''ITS; until [ "$got" ]; do sleep 0.02; done; true"#,
     );
     terminal.expect("WAITS");
     terminal.control('c');

@@ -318,9 +318,9 @@ fn a_planned_command_is_said_to_be_planned() {
         &["scan"][..],
         &["-e", "staging", "log", "A"],
         &["diff", "--", "sh"],
-        &["doctor", "--help"],
+        &["resolve", "--help"],
     ] {
-        let word = args.iter().find(|word| ["scan", "log", "diff", "doctor"].contains(word));
+        let word = args.iter().find(|word| ["scan", "log", "diff", "resolve"].contains(word));
         let told = format!(
             "vault: `{}` is planned, and not in this version\n\
              hint: `vault help` shows what there is\n",
