@@ -7,20 +7,24 @@ use clap::Args;
 
 use super::units::{self, UnitArgs};
 use super::{Context, unknown_variable, variables};
+use crate::crypto;
 use crate::error::{Error, Result, shown_path};
 use crate::platform;
 use crate::process::units::UnitFormat;
-use crate::vars::export::{self, Format};
+use crate::vars::Vars;
+use crate::vars::export::{self, Format, Options};
+use crate::vars::hex;
 use crate::vars::name::{nearest, shown};
 
 /// Print the variables of an environment in plaintext, or write units for the processes of a Procfile
 ///
-/// FORMAT is dotenv or json, which print the variables; or systemd, supervisord, runit, compose or
+/// FORMAT is one of dotenv, shell, fish, powershell, json, yaml, docker, systemd-env, k8s, github, fly, tfvars,
+/// tfvars-json and null, which print the variables; or systemd, supervisord, runit, compose or
 /// k8s-deployment, which write files into the folder LOCATION. Those hold no value: what they start calls
 /// `vault run`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// The form: dotenv, json, systemd, supervisord, runit, compose or k8s-deployment
+    /// The form of the text, or of the units
     #[arg(add = super::completions::export_formats())]
     format: String,
     /// Write to this file, readable by you alone, and not to stdout
@@ -32,12 +36,21 @@ pub(crate) struct ExportArgs {
     /// All but these variables
     #[arg(long, value_name = "A,B")]
     except: Vec<String>,
+    /// The name of the Secret, for k8s
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Its namespace, for k8s
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
     /// Print what is in file secrets too
     #[arg(long)]
     with_files: bool,
     #[command(flatten)]
     units: UnitArgs,
 }
+
+/// What a Secret of Kubernetes is called where no name is given.
+const SECRET: &str = "app";
 
 /// A word for a format: of secrets, or of units.
 enum Wanted {
@@ -52,16 +65,16 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> Result<()> {
         Wanted::Units(format) => {
             args.units.refuse_templates()?;
             if let Some(option) = args.of_secrets() {
-                return Err(of_the_others(
-                    option,
-                    format.name(),
-                    &Format::names().collect::<Vec<_>>(),
-                ));
+                let of_k8s = ["--name", "--namespace"].contains(&option);
+                let belongs = |one: &&str| !of_k8s || *one == Format::K8s.name();
+                let others: Vec<&str> = Format::names().filter(belongs).collect();
+                return Err(of_the_others(option, format.name(), &others));
             }
             return units::run(format, &args.units, context);
         }
     };
     args.units.refuse_templates()?;
+    args.check_names(format)?;
     if let Some(option) = args.units.typed(context) {
         return Err(of_the_others(option, format.name(), &UnitFormat::ALL.map(UnitFormat::name)));
     }
@@ -84,10 +97,18 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> Result<()> {
         .about(&environment)
         .hint("`--with-files` prints what is in the files, `--except` leaves them out"));
     }
-    let text = export::export(format, &vars)
+    let options = Options {
+        name: args.name.as_deref().unwrap_or(SECRET),
+        namespace: args.namespace.as_deref(),
+        delimiter: &|| format!("end-{}", hex(&crypto::random::<16>())),
+    };
+    let text = export::export(format, &vars, &options)
         .map_err(|error| Error::failed(error.to_string()).about(&environment))?;
     if let Some(path) = &args.output {
         return write(path, &text, context);
+    }
+    if format == Format::Github {
+        return append_for_github(&vars, &text, context);
     }
     if context.ui.out_is_terminal() {
         context.ui.warn("these are the values in plaintext");
@@ -95,7 +116,55 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> Result<()> {
     context.ui.out(&text)
 }
 
+/// To the file that the runner of GitHub Actions reads after the step, with the masks on stdout before it.
+fn append_for_github(vars: &Vars, text: &[u8], context: &Context) -> Result<()> {
+    let path = context.outside.get("GITHUB_ENV").map(PathBuf::from).ok_or_else(|| {
+        Error::failed("GITHUB_ENV is not set: this is no step of GitHub Actions")
+            .hint("`-o FILE` writes the same lines to a file")
+    })?;
+    if !path.symlink_metadata().is_ok_and(|found| found.is_file()) {
+        return Err(not_written(&path, "no regular file"));
+    }
+    context.ui.out(&export::github_masks(vars))?;
+    let failed = |error: std::io::Error| Error::io("write", &path, &error);
+    let mut file = std::fs::File::options().append(true).open(&path).map_err(failed)?;
+    file.write_all(text).map_err(failed)
+}
+
+/// A name for an object of Kubernetes (RFC 1123): a label, or several with dots between them.
+fn is_object_name(name: &str, dots: bool) -> bool {
+    let edge = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let label = |label: &str| {
+        let bytes = label.as_bytes();
+        bytes.len() <= 63
+            && bytes.first().is_some_and(|byte| edge(*byte))
+            && bytes.last().is_some_and(|byte| edge(*byte))
+            && bytes.iter().all(|byte| edge(*byte) || *byte == b'-')
+    };
+    name.len() <= 253 && (dots || !name.contains('.')) && name.split('.').all(label)
+}
+
 impl ExportArgs {
+    /// Refuses names that Kubernetes would, and those of a format that has none.
+    fn check_names(&self, format: Format) -> Result<()> {
+        for (flag, name, dots) in
+            [("--name", &self.name, true), ("--namespace", &self.namespace, false)]
+        {
+            let Some(name) = name else { continue };
+            if format != Format::K8s {
+                return Err(of_the_others(flag, format.name(), &[Format::K8s.name()]));
+            }
+            if !is_object_name(name, dots) {
+                return Err(Error::usage(format!(
+                    "`{flag} {}` is no name for Kubernetes",
+                    shown(name)
+                ))
+                .hint("use lower-case letters, digits and `-`"));
+            }
+        }
+        Ok(())
+    }
+
     /// What was typed that a format of units doesn't have.
     fn of_secrets(&self) -> Option<&'static str> {
         [
@@ -103,6 +172,8 @@ impl ExportArgs {
             ("--only", !self.only.is_empty()),
             ("--except", !self.except.is_empty()),
             ("--with-files", self.with_files),
+            ("--name", self.name.is_some()),
+            ("--namespace", self.namespace.is_some()),
         ]
         .into_iter()
         .find_map(|(name, typed)| typed.then_some(name))

@@ -1,5 +1,6 @@
 //! The one integration binary. A file that is not listed here fails `rooms`.
 
+mod export_readers;
 mod file_secrets;
 mod formations;
 mod people;

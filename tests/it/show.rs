@@ -299,7 +299,27 @@ fn bash_completes_commands_variables_and_environments_without_a_key() {
     assert_eq!(names(&["vault", "expo"]), ["export"]);
     assert_eq!(
         names(&["vault", "export", ""]),
-        ["dotenv", "json", "systemd", "supervisord", "runit", "compose", "k8s-deployment"]
+        [
+            "dotenv",
+            "shell",
+            "fish",
+            "powershell",
+            "json",
+            "yaml",
+            "docker",
+            "systemd-env",
+            "k8s",
+            "github",
+            "fly",
+            "tfvars",
+            "tfvars-json",
+            "null",
+            "systemd",
+            "supervisord",
+            "runit",
+            "compose",
+            "k8s-deployment"
+        ]
     );
     assert!(completed_by_bash(&sandbox, &["vault", "get", "--form"]) == ["--format"]);
 }

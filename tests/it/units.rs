@@ -506,7 +506,7 @@ fn options_of_the_other_sort_of_format_are_refused() {
             2,
             "",
             &format!(
-                "vault: `systemd` takes no `{option}`\nhint: `{option}` belongs to dotenv, json\n"
+                "vault: `systemd` takes no `{option}`\nhint: `{option}` belongs to dotenv, shell, fish, powershell, json, yaml, docker, systemd-env, k8s, github, fly, tfvars, tfvars-json, null\n"
             ),
         );
     }

@@ -24,6 +24,27 @@ pub(crate) enum Why {
     /// The value holds NUL.
     #[error("the value holds a NUL byte")]
     Nul,
+    /// The value holds a line end, which ends a line of the format.
+    #[error("the value holds a line end")]
+    LineEnd,
+    /// The value ends in CR, which the format takes for a part of the line's end.
+    #[error("the value ends in a carriage return")]
+    EndsInCr,
+    /// The value holds CR LF.
+    #[error("the value holds a carriage return at the end of a line")]
+    CrLf,
+    /// The line would be longer than its reader takes.
+    #[error("the value makes a line of over 64 KiB")]
+    LineTooLong,
+    /// The value holds `"""`.
+    #[error("the value holds three double quotes in a row")]
+    ThreeQuotes,
+    /// The value holds quotes of both kinds, and what would begin a comment.
+    #[error("the value holds quotes with a `#` between them")]
+    QuoteAndComment,
+    /// The value is not in Unicode's form NFC, into which the reader puts it.
+    #[error("the value holds letters with accents in parts")]
+    NotComposed,
     /// The note would not be read back.
     #[error("the note holds a control character")]
     NoteControl,
