@@ -13,8 +13,9 @@ use crate::error::{Error, Kind, Result, reason, shown_path};
 use crate::format::Opened;
 use crate::platform;
 use crate::secret::Secret;
-use crate::vars::name::{EnvName, VarName};
-use crate::vars::{dotenv, import};
+use crate::vars::dotenv::{self, docker, honcho};
+use crate::vars::import;
+use crate::vars::name::{EnvName, VarName, shown};
 use crate::vault::Vault;
 use crate::vault::settings::Settings;
 
@@ -30,6 +31,9 @@ pub(crate) struct ImportArgs {
     /// What the file is; by default json for a name that ends in .json, else dotenv
     #[arg(long, value_enum)]
     format: Option<ImportFormat>,
+    /// By whose rules a dotenv file is read (default strict)
+    #[arg(long, value_enum)]
+    dialect: Option<Dialect>,
     /// Remove the variables that are not in the file
     #[arg(long)]
     replace: bool,
@@ -44,6 +48,19 @@ enum ImportFormat {
     Dotenv,
     /// One flat object of strings
     Json,
+    /// NAME=value with a NUL behind each, as `env -0` prints
+    Null,
+}
+
+/// By whose rules a dotenv file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Dialect {
+    /// Vault's: what programs read in different ways is an error with its line
+    Strict,
+    /// Honcho's: exactly what an app under Honcho gets; what Honcho leaves out or changes is told
+    Honcho,
+    /// Docker's `--env-file`: nothing is quoted
+    Docker,
 }
 
 impl ImportArgs {
@@ -72,7 +89,7 @@ struct Plan {
 pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
     let project = context.project()?;
     let environment = context.environment(&project)?;
-    let items = read(args)?;
+    let items = read(args, context)?;
     check(&items, &project.settings()?, &args.told())?;
     let key = context.key()?;
     let vault = project.read(&environment)?;
@@ -111,7 +128,7 @@ pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn read(args: &ImportArgs) -> Result<Vec<Item>> {
+fn read(args: &ImportArgs, context: &Context) -> Result<Vec<Item>> {
     const LIMIT: u64 = 8 << 20;
     let standard_input = args.file == Path::new("-");
     let told = args.told();
@@ -137,10 +154,87 @@ fn read(args: &ImportArgs) -> Result<Vec<Item>> {
     }
     let json =
         args.file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-    match args.format.unwrap_or(if json { ImportFormat::Json } else { ImportFormat::Dotenv }) {
-        ImportFormat::Dotenv => read_dotenv(&text, &told),
-        ImportFormat::Json => read_json(&text, &told),
+    // Who names a dialect means a dotenv file, whatever its name is.
+    let json = json && args.dialect.is_none();
+    let format =
+        args.format.unwrap_or(if json { ImportFormat::Json } else { ImportFormat::Dotenv });
+    if args.dialect.is_some() && format != ImportFormat::Dotenv {
+        return Err(Error::usage("`--dialect` is for dotenv files"));
     }
+    match (format, args.dialect.unwrap_or(Dialect::Strict)) {
+        (ImportFormat::Dotenv, Dialect::Strict) => read_dotenv(&text, &told),
+        (ImportFormat::Dotenv, Dialect::Honcho) => {
+            read_honcho(as_text(&text, &told)?, &told, context)
+        }
+        (ImportFormat::Dotenv, Dialect::Docker) => read_docker(as_text(&text, &told)?, &told),
+        (ImportFormat::Json, _) => read_json(&text, &told),
+        (ImportFormat::Null, _) => read_null(&text, &told),
+    }
+}
+
+fn as_text<'a>(text: &'a [u8], told: &str) -> Result<&'a str> {
+    std::str::from_utf8(text).map_err(|_| Error::integrity(format!("{told}: not UTF-8 text")))
+}
+
+/// So many things that are wrong are told; more than that, and the file is of another kind.
+const TOLD: usize = 20;
+
+fn wrong(mut messages: Vec<String>, told: &str) -> Error {
+    let more = messages.len().saturating_sub(TOLD);
+    messages.truncate(TOLD);
+    if more > 0 {
+        messages.push(format!("{told}: and {more} more"));
+    }
+    Error::several(Kind::Integrity, messages)
+        .hint("mend the file and import it again; nothing was stored")
+}
+
+fn read_honcho(text: &str, told: &str, context: &Context) -> Result<Vec<Item>> {
+    let read = honcho::read(text)
+        .map_err(|one| wrong(vec![format!("{told}:{}: {}", one.line, one.why)], told))?;
+    for notice in &read.notices {
+        context.ui.warn(&format!("{told}:{}: {}", notice.line, notice.why));
+    }
+    let (mut items, mut refused) = (Vec::new(), Vec::new());
+    for (name, value) in read.pairs {
+        match name.parse() {
+            Ok(name) => items.push(Item { name, value, note: None }),
+            Err(rule) => refused.push(format!("{told}: `{}`: {rule}", shown(&name))),
+        }
+    }
+    if refused.is_empty() { Ok(items) } else { Err(wrong(refused, told)) }
+}
+
+fn read_docker(text: &str, told: &str) -> Result<Vec<Item>> {
+    let pairs = docker::read(text).map_err(|refused| {
+        let line = |one: &docker::Refused| format!("{told}:{}: {}", one.line, one.why);
+        wrong(refused.iter().map(line).collect(), told)
+    })?;
+    Ok(pairs.into_iter().map(|(name, value)| Item { name, value, note: None }).collect())
+}
+
+/// `env -0`. Of a name that is there twice the first one counts, as for getenv(3).
+fn read_null(text: &[u8], told: &str) -> Result<Vec<Item>> {
+    let text = text.strip_suffix(b"\0").unwrap_or(text);
+    let mut items: Vec<Item> = Vec::new();
+    let mut names = BTreeSet::new();
+    let mut refused = Vec::new();
+    let parts = text.split(|byte| *byte == 0).filter(|_| !text.is_empty());
+    for (index, part) in parts.enumerate() {
+        let cut = part.iter().position(|byte| *byte == b'=');
+        let pair = cut.and_then(|cut| {
+            let (name, value) = part.split_at(cut);
+            Some((std::str::from_utf8(name).ok()?.parse::<VarName>().ok()?, value.get(1..)?))
+        });
+        match pair {
+            Some((name, value)) if names.insert(name.clone()) => {
+                items.push(Item { name, value: Secret::new(value.to_vec()), note: None });
+            }
+            Some(_) => {}
+            None => refused.push(format!("{told}: part {} is not NAME=value", index + 1)),
+        }
+    }
+    if refused.is_empty() { Ok(items) } else { Err(wrong(refused, told)) }
 }
 
 fn read_dotenv(text: &[u8], told: &str) -> Result<Vec<Item>> {
@@ -149,8 +243,7 @@ fn read_dotenv(text: &[u8], told: &str) -> Result<Vec<Item>> {
             let name = problem.name.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
             format!("{told}:{}: {name}{}", problem.line, problem.code.message())
         };
-        Error::several(Kind::Integrity, problems.iter().map(line).collect())
-            .hint("mend the file and import it again; nothing was stored")
+        wrong(problems.iter().map(line).collect(), told)
     })?;
     let item = |entry: dotenv::Entry| {
         let note = (!entry.note.is_empty()).then_some(entry.note);

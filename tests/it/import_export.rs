@@ -316,6 +316,98 @@ const HARD: [(&str, &str); 8] = [
     ("UNICODE", "é\u{202e}\u{1b}[31m\u{7f}"),
 ];
 
+/// What Honcho itself reads, in each of the texts on which readers differ.
+#[test]
+fn an_import_by_the_rules_of_honcho_is_what_honcho_reads() {
+    let Some(python) = crate::support::needs::needs_python("honcho.environ") else { return };
+    let sandbox = project();
+    let cases = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/dotenv_dialects/dialects.json"
+    ));
+    sandbox.write("project/cases.json", cases);
+    let script = "import json\nfrom honcho.environ import parse\ndef read(text):\n    try: return parse(text)\n    \
+                  except Exception: return None\n\
+                  print(json.dumps([read(case['text']) for case in json.load(open('cases.json'))['cases']]))";
+    let honcho = sandbox.program(python, ["-c", script]).run().success();
+    let honcho: Vec<serde_json::Value> = serde_json::from_slice(&honcho.stdout).unwrap();
+    let cases: serde_json::Value = serde_json::from_str(cases).unwrap();
+    let (mut taken, mut refused) = (0, 0);
+    for (case, wanted) in cases["cases"].as_array().unwrap().iter().zip(&honcho) {
+        let text = case["text"].as_str().unwrap();
+        let words = ["-y", "--dialect", "honcho", "--replace", "-"];
+        let output = import(&sandbox, &words).stdin(text).run();
+        if output.code() == Some(0) {
+            let got = export(&sandbox, &["json"]).run().success();
+            let got: serde_json::Value = serde_json::from_slice(&got.stdout).unwrap();
+            assert_eq!(got, *wanted, "{}", case["id"]);
+            taken += 1;
+        } else {
+            // It can't be read, or has a name that no variable of a vault has.
+            let storable = |name: &String| {
+                let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+                name.bytes().all(word) && !name.starts_with(|first: char| first.is_ascii_digit())
+            };
+            let pairs = wanted.as_object().filter(|pairs| pairs.keys().all(storable));
+            assert!(pairs.is_none(), "{}: {}", case["id"], output.err());
+            assert_eq!(output.code(), Some(5), "{}", case["id"]);
+            refused += 1;
+        }
+    }
+    assert!(taken > 80 && taken + refused == 109, "{taken} and {refused}");
+}
+
+#[test]
+fn a_dialect_tells_by_line_what_its_reader_does_in_silence() {
+    let sandbox = project();
+    sandbox.write("project/old.env", "A=one two\nexport B=1\nC='x'\n");
+    import(&sandbox, &["--dialect", "honcho", "--dry-run", "old.env"]).run().expect(
+        0,
+        "add A\nadd C\n",
+        "vault: old.env:1: changed: blanks outside quotes are taken out of the value\n\
+         vault: old.env:2: left out: `export` is not known in this file\n",
+    );
+    import(&sandbox, &["--dialect", "docker", "old.env"]).run().expect(
+        5,
+        "",
+        "vault: old.env:2: not a variable name: use letters, digits and \"_\", and no digit at the start\n\
+         hint: mend the file and import it again; nothing was stored\n",
+    );
+    import(&sandbox, &["--dialect", "docker", "-"]).stdin("C='x'\n").run().expect(
+        0,
+        "",
+        "vault: staging: 1 added\n",
+    );
+    export(&sandbox, &["json"]).run().expect(0, "{\"C\": \"'x'\"}\n", "");
+    let null = "A=1\n2\0B=\0";
+    import(&sandbox, &["--format", "null", "--replace", "-y", "-"]).stdin(null).run().expect(
+        0,
+        "",
+        "vault: staging: 2 added, 1 removed\n",
+    );
+    export(&sandbox, &["null"]).run().expect(0, null, "");
+    import(&sandbox, &["--format", "null", "-"]).stdin("no pair\0").run().expect(
+        5,
+        "",
+        "vault: stdin: part 1 is not NAME=value\nhint: mend the file and import it again; nothing was stored\n",
+    );
+    import(&sandbox, &["--format", "json", "--dialect", "docker", "-"]).stdin("{}").run().expect(
+        2,
+        "",
+        "vault: `--dialect` is for dotenv files\n",
+    );
+    let many = "x y\n".repeat(30);
+    import(&sandbox, &["--dialect", "docker", "-"]).stdin(many).run().expect_that(
+        5,
+        "twenty are told",
+        |output| {
+            output.err().contains("stdin:20: ")
+                && !output.err().contains("stdin:21: ")
+                && output.err().contains("stdin: and 10 more\n")
+        },
+    );
+}
+
 #[test]
 fn what_is_exported_comes_back_the_same_through_both_formats() {
     let sandbox = project();

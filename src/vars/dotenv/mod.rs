@@ -28,6 +28,7 @@
 //! base64 looks like a name.
 
 pub(crate) mod buffer;
+pub(crate) mod docker;
 pub(crate) mod honcho;
 mod read;
 mod write;
