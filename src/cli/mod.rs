@@ -90,6 +90,7 @@ enum Command {
     Run(commands::run::RunArgs),
     Start(commands::start::StartArgs),
     Check(commands::check::CheckArgs),
+    Diff(commands::diff::DiffArgs),
     Doctor(commands::doctor::DoctorArgs),
     Ps(commands::control::PsArgs),
     Stop(commands::control::StopArgs),
@@ -171,6 +172,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<u8> {
         Command::Run(args) => return commands::run::run(args, context),
         Command::Start(args) => return commands::start::run(args, context),
         Command::Check(args) => return commands::check::run(args, context),
+        Command::Diff(args) => return commands::diff::run(args, context),
         Command::Doctor(args) => return commands::doctor::run(args, context),
         Command::Ps(args) => commands::control::ps(args, context),
         Command::Stop(args) => commands::control::stop(args, context),
@@ -275,7 +277,7 @@ fn nearest(suggested: &ContextValue) -> Option<String> {
 
 /// A word that is no command of this version: one that is planned, or one of another program's.
 fn not_a_command(error: &clap::Error) -> Option<Error> {
-    const PLANNED: [&str; 6] = ["diff", "git-setup", "log", "man", "resolve", "scan"];
+    const PLANNED: [&str; 5] = ["git-setup", "log", "man", "resolve", "scan"];
     if error.kind() != ErrorKind::InvalidSubcommand {
         return None;
     }

@@ -317,10 +317,10 @@ fn a_planned_command_is_said_to_be_planned() {
     for args in [
         &["scan"][..],
         &["-e", "staging", "log", "A"],
-        &["diff", "--", "sh"],
+        &["git-setup", "--", "sh"],
         &["resolve", "--help"],
     ] {
-        let word = args.iter().find(|word| ["scan", "log", "diff", "resolve"].contains(word));
+        let word = args.iter().find(|word| ["scan", "log", "git-setup", "resolve"].contains(word));
         let told = format!(
             "vault: `{}` is planned, and not in this version\n\
              hint: `vault help` shows what there is\n",

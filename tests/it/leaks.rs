@@ -47,6 +47,8 @@ fn commands() -> Vec<Vec<&'static str>> {
         "run -e staging --file-dir -- false",
         "export -e staging json",
         "doctor",
+        "diff staging stagin",
+        "diff staging",
         "get -e staging NOPE",
         "get -e staging SECRE",
         "get -e stagin SECRET",

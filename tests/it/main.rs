@@ -12,6 +12,7 @@ mod attacks;
 mod attacks_around;
 mod attacks_files;
 mod check;
+mod diff;
 mod django;
 mod docs;
 mod doctor;
