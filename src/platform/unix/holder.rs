@@ -61,7 +61,9 @@ pub(crate) fn hold_files(
             .collect::<Result<_, _>>()?,
         FilePlace::Folder { runtime } => {
             let folder = MemoryFolder::make(runtime)?;
-            holder.give(FOLDER, &folder).map_err(at("handing over of a folder"))?;
+            let given = holder.give(FOLDER, &folder);
+            given.inspect_err(|_| folder.remove()).map_err(at("handing over of a folder"))?;
+            // From here on the holder removes it, whatever happens.
             files
                 .iter()
                 .map(|(name, content)| write(&folder.path().join(name), content))
