@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""What `vault import` and `vault export` cost for 10,000 variables.
+
+    python3 tests/bench/formats.py [--vault PATH] [--rounds 10]
+
+It builds nothing: `cargo build --release` comes before. The vault lies in a temporary folder. The median time of each
+command from start to end, and its largest memory (`ru_maxrss` of wait4). It fails where one takes over 0.2 seconds or
+40 MiB.
+"""
+
+import argparse
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+COUNT, SECONDS, KIB = 10_000, 0.2, 40 << 10
+FORMATS = ["dotenv", "shell", "fish", "powershell", "json", "yaml", "docker", "systemd-env", "k8s", "fly", "tfvars",
+           "tfvars-json", "null"]
+
+
+def measured(words, folder, environment):
+    """Seconds, and the largest memory in KiB."""
+    with open(os.devnull, "w") as nowhere:
+        before = time.perf_counter()
+        process = subprocess.Popen(words, cwd=folder, env=environment, stdout=nowhere, stderr=nowhere)
+        _, status, usage = os.wait4(process.pid, 0)
+        took = time.perf_counter() - before
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{' '.join(words)} ended with {process.returncode}")
+    return took, usage.ru_maxrss
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--vault", type=pathlib.Path, default=ROOT / "target/release/vault")
+    parser.add_argument("--rounds", type=int, default=10)
+    options = parser.parse_args()
+    if not options.vault.is_file():
+        sys.exit(f"there is no {options.vault}: build it, or name another with --vault")
+    vault, kept = str(options.vault.resolve()), True
+    with tempfile.TemporaryDirectory(prefix="vault-bench-") as folder:
+        environment = {"HOME": folder, "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "USER": "bench"}
+        lines = "".join(f"NAME_{number}=value-of-{number}-{'x' * 30}\n" for number in range(COUNT))
+        pathlib.Path(folder, "lines.env").write_text(lines)
+        measured([vault, "init", "--name", "bench", "-e", "first"], folder, environment)
+        rows = {}
+        for round_ in range(options.rounds):
+            name = f"round{round_}"
+            measured([vault, "init", "--name", "bench", "-e", name], folder, environment)
+            words = [vault, "import", "-e", name, "lines.env"]
+            rows.setdefault("import", []).append(measured(words, folder, environment))
+            for format_ in FORMATS:
+                words = [vault, "export", "-e", name, format_]
+                rows.setdefault(f"export {format_}", []).append(measured(words, folder, environment))
+    print(f"{COUNT} variables, {options.rounds} rounds")
+    print("| command | median | largest memory |")
+    print("|---|---|---|")
+    for command, all_ in rows.items():
+        seconds, memory = statistics.median(row[0] for row in all_), max(row[1] for row in all_)
+        print(f"| {command} | {seconds:.3f} s | {memory / 1024:.1f} MiB |")
+        kept = kept and seconds < SECONDS and memory < KIB
+    print(f"limits ({SECONDS} s, {KIB >> 10} MiB): {'kept' if kept else 'NOT KEPT'}")
+    sys.exit(0 if kept else 1)
+
+
+if __name__ == "__main__":
+    main()
