@@ -18,7 +18,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Mode, OFlags, inotify};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
@@ -296,32 +296,32 @@ fn run_editor(
 
 /// Waits until there is no child, adopted ones included, and says how `editor` has ended.
 fn wait_for_all(link: &mut UnixStream, signals: &Signals, editor: super::Pid) -> Option<Exit> {
-    let (mut exit, mut told) = (None, false);
+    let (mut exit, mut tell_at) = (None, None);
     loop {
         loop {
             match super::children::reap_while_any() {
-                Ok(Some((pid, how))) if pid == editor => exit = Some(how),
+                Ok(Some((pid, how))) if pid == editor => {
+                    exit = Some(how);
+                    tell_at = Some(Instant::now() + GRACE);
+                }
                 Ok(Some(_)) => {}
                 Ok(None) => break,
                 Err(_) => return exit,
             }
         }
-        let patience = (exit.is_some() && !told).then_some(GRACE);
-        let handles = [(signals.handle(), Interest::Read), (link.as_fd(), Interest::Closed)];
-        let ready = super::wait_for(&handles, patience).unwrap_or_default();
-        match ready.as_slice() {
-            [_, false] if ready.first() == Some(&false) && patience.is_some() => {
-                told = true;
-                // Where it is gone, that is heard of next.
-                drop(link.write_all(&answer(IN_BACKGROUND, 0, true)));
-            }
-            [_, false] => drop(signals.take()),
-            // Nobody is there to take the text any more, or this can't be watched.
-            _ => {
-                super::children::kill_all();
-                return None;
-            }
+        if tell_at.is_some_and(|at| Instant::now() >= at) {
+            tell_at = None;
+            // Where it is gone, that is heard of next.
+            drop(link.write_all(&answer(IN_BACKGROUND, 0, true)));
         }
+        let patience = tell_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let handles = [(signals.handle(), Interest::Read), (link.as_fd(), Interest::Closed)];
+        let Ok([_, false]) = super::wait_for(&handles, patience).as_deref() else {
+            // Nobody is there to take the text any more, or this can't be watched.
+            super::children::kill_all();
+            return None;
+        };
+        drop(signals.take());
     }
 }
 
