@@ -6,12 +6,12 @@ use serde_json::json;
 use super::Context;
 use super::check::Level;
 use super::edit::ANY_TIER;
-use super::keys::in_keyring;
+use super::keys::{KeyPlace, in_keyring};
 use crate::cli::editor as builtin;
 use crate::crypto::keys::Identity;
 use crate::error::{Error, Result, shown_path};
-use crate::platform::{self, FilePlace, SwapKind, Wall};
-use crate::process::editor::{self, Around, Choice, Tier};
+use crate::platform::{self, FilePlace, Swap, SwapKind, Wall};
+use crate::process::editor::{self, Choice, Tier};
 use crate::store::{identity, keyring};
 use crate::vars::name::shown;
 
@@ -57,12 +57,13 @@ impl Finding {
 /// Runs it. The status is 0 or 1.
 pub(crate) fn run(_: &DoctorArgs, context: &Context) -> Result<u8> {
     // The first two want a process with one thread and no secret. The keyring is asked by a second thread.
+    let swaps = platform::swaps();
     let found = [
         edit(context),
         file_secrets(context),
         memory(),
-        swap(),
-        hibernation(),
+        swap(swaps.as_deref()),
+        hibernation(swaps.as_deref()),
         cores(),
         identity(context),
         keyring(),
@@ -99,11 +100,7 @@ fn as_json(found: &[Finding]) -> String {
 /// As `edit` itself does it, down to the world for the editor.
 fn edit(context: &Context) -> Finding {
     const SUBJECT: &str = "edit";
-    let around = Around {
-        named: None,
-        environment: &context.outside.environment,
-        home: context.outside.home(),
-    };
+    let around = context.around_the_editor(None);
     let (plan, choice) = match around.choose("doctor", ANY_TIER) {
         Ok(made) => made,
         Err(error) => return Finding::failed(SUBJECT, &error),
@@ -183,9 +180,9 @@ fn memory() -> Finding {
     }
 }
 
-fn swap() -> Finding {
+fn swap(swaps: Option<&[Swap]>) -> Finding {
     const SUBJECT: &str = "swap";
-    let Some(swaps) = platform::swaps() else { return unknown(SUBJECT) };
+    let Some(swaps) = swaps else { return unknown(SUBJECT) };
     if swaps.is_empty() {
         return Finding::new(SUBJECT, Level::Fine, "none", "there is none");
     }
@@ -205,9 +202,9 @@ fn swap() -> Finding {
     Finding::new(SUBJECT, Level::Warning, "disk", told).hint("encrypt the swap, or have none")
 }
 
-fn hibernation() -> Finding {
+fn hibernation(swaps: Option<&[Swap]>) -> Finding {
     const SUBJECT: &str = "hibernation";
-    let (Some(able), Some(swaps)) = (platform::can_hibernate(), platform::swaps()) else {
+    let (Some(able), Some(swaps)) = (platform::can_hibernate(), swaps) else {
         return unknown(SUBJECT);
     };
     let disk = |kind| kind != SwapKind::Memory;
@@ -245,27 +242,26 @@ fn cores() -> Finding {
 /// Where the private key would come from. Nothing is decrypted, run or asked for.
 fn identity(context: &Context) -> Finding {
     const SUBJECT: &str = "identity";
-    let outside = &context.outside;
-    if outside.text("VAULT_KEY").is_some() {
-        let told =
-            "VAULT_KEY holds it: programs of this user can read it in /proc where it was set";
-        return Finding::new(SUBJECT, Level::Note, "VAULT_KEY", told)
-            .hint("a file that VAULT_KEY_FILE names is seen by fewer");
-    }
-    let named = outside.paths("VAULT_KEY_FILE");
-    if !named.is_empty() {
-        return named_files(&named);
-    }
-    if outside.text("VAULT_KEY_COMMAND").is_some() {
-        let told = "VAULT_KEY_COMMAND gives it; the command was not run";
-        return Finding::new(SUBJECT, Level::Note, "VAULT_KEY_COMMAND", told);
-    }
-    if let Some(path) = context.credential() {
-        let told = format!("a credential of systemd: `{}`", shown_path(&path));
-        return Finding::new(SUBJECT, Level::Fine, "credential", told);
-    }
-    let Some(path) = context.identity_path() else {
-        return Finding::new(SUBJECT, Level::Note, "none", "there is no home folder for one");
+    let path = match context.key_place() {
+        KeyPlace::Variable(_) => {
+            let told =
+                "VAULT_KEY holds it: programs of this user can read it in /proc where it was set";
+            return Finding::new(SUBJECT, Level::Note, "VAULT_KEY", told)
+                .hint("a file that VAULT_KEY_FILE names is seen by fewer");
+        }
+        KeyPlace::Files(paths) => return named_files(&paths),
+        KeyPlace::Command(_) => {
+            let told = "VAULT_KEY_COMMAND gives it; the command was not run";
+            return Finding::new(SUBJECT, Level::Note, "VAULT_KEY_COMMAND", told);
+        }
+        KeyPlace::Credential(path) => {
+            let told = format!("a credential of systemd: `{}`", shown_path(&path));
+            return Finding::new(SUBJECT, Level::Fine, "credential", told);
+        }
+        KeyPlace::Nowhere => {
+            return Finding::new(SUBJECT, Level::Note, "none", "there is no home folder for one");
+        }
+        KeyPlace::Identity(path) => path,
     };
     let told = shown_path(&path);
     match identity::read_default(&path) {

@@ -82,6 +82,14 @@ pub(crate) fn run(args: &EditArgs, context: &Context) -> Result<()> {
     work.edit(&mut desk, base)
 }
 
+impl Context {
+    /// Where an editor comes from, if not from `named`, and what is around it.
+    pub(super) fn around_the_editor<'a>(&'a self, named: Option<&'a str>) -> Around<'a> {
+        let outside = &self.outside;
+        Around { named, environment: &outside.environment, home: outside.home() }
+    }
+}
+
 /// The editor, ready to be started.
 struct Desk {
     /// The editor that is started, unless it is our own.
@@ -98,11 +106,7 @@ impl Desk {
                 .about(environment)
                 .hint("`vault set` changes a value without one"));
         }
-        let around = Around {
-            named: args.editor.as_deref(),
-            environment: &context.outside.environment,
-            home: context.outside.home(),
-        };
+        let around = context.around_the_editor(args.editor.as_deref());
         let before = Instant::now();
         let (plan, choice) = around.choose(environment.as_str(), allowed(args.isolation))?;
         let took = before.elapsed();

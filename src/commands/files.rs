@@ -20,11 +20,15 @@ impl Context {
         files: &BTreeSet<VarName>,
         in_folder: bool,
     ) -> Result<()> {
-        let there = files.iter().filter_map(|name| Some((name.as_str(), vars.get(name)?.expose())));
-        let contents: Vec<(&str, &[u8])> = there.collect();
-        if contents.is_empty() {
+        let held: Vec<&VarName> = files.iter().filter(|name| vars.get(name).is_some()).collect();
+        if held.is_empty() {
             return Ok(());
         }
+        let contents: Vec<(&str, &[u8])> = held
+            .iter()
+            .copied()
+            .filter_map(|name| Some((name.as_str(), vars.get(name)?.expose())))
+            .collect();
         let runtime = self.outside.runtime_folder();
         let place = if in_folder {
             FilePlace::Folder { runtime: runtime.as_deref() }
@@ -34,10 +38,8 @@ impl Context {
         let paths = platform::hold_files(&contents, place)
             .map_err(|refused| not_held(&contents, in_folder, &refused))?;
         let paths = paths.into_iter().map(|path| path.into_os_string().into_encoded_bytes());
-        let held: Vec<VarName> =
-            files.iter().filter(|name| vars.get(name).is_some()).cloned().collect();
         for (name, path) in held.into_iter().zip(paths) {
-            vars.insert(name, Secret::new(path));
+            vars.insert(name.clone(), Secret::new(path));
         }
         Ok(())
     }

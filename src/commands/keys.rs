@@ -1,5 +1,6 @@
 //! Where the private key comes from: the first source of docs/cli.md, Identity, that has one.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -50,32 +51,35 @@ impl Context {
 
     /// The user's private keys with what they come from, or None where no source has any.
     pub(super) fn find_sources(&self) -> Result<Option<Vec<Source>>> {
-        if let Some(text) = self.outside.text("VAULT_KEY") {
-            if text.starts_with(['/', '~', '.']) {
-                return Err(Error::no_access(
-                    "VAULT_KEY is a path, where the key itself is wanted",
-                )
-                .hint("give the path by `VAULT_KEY_FILE`"));
+        let path = match self.key_place() {
+            KeyPlace::Variable(text) => {
+                if text.starts_with(['/', '~', '.']) {
+                    return Err(Error::no_access(
+                        "VAULT_KEY is a path, where the key itself is wanted",
+                    )
+                    .hint("give the path by `VAULT_KEY_FILE`"));
+                }
+                let text = Secret::new(text.as_bytes().to_vec());
+                return self.parse("VAULT_KEY", &text).map(|source| Some(vec![source]));
             }
-            let text = Secret::new(text.as_bytes().to_vec());
-            return self.parse("VAULT_KEY", &text).map(|source| Some(vec![source]));
-        }
-        let paths = self.outside.paths("VAULT_KEY_FILE");
-        if !paths.is_empty() {
-            let read = |path: &PathBuf| self.named_file("VAULT_KEY_FILE", path);
-            return paths.iter().map(read).collect::<Result<_>>().map(Some);
-        }
-        if let Some(command) = self.outside.text("VAULT_KEY_COMMAND") {
-            let words = shell_words::split(&command)
-                .map_err(|_| Error::usage("VAULT_KEY_COMMAND has a quote that is never closed"))?;
-            let text = capture(&words, &self.surroundings())?;
-            return self.parse("VAULT_KEY_COMMAND", &text).map(|source| Some(vec![source]));
-        }
-        if let Some(path) = self.credential() {
-            let source = self.named_file("CREDENTIALS_DIRECTORY", &path)?;
-            return Ok(Some(vec![source]));
-        }
-        let Some(path) = self.identity_path() else { return Ok(None) };
+            KeyPlace::Files(paths) => {
+                let read = |path: &PathBuf| self.named_file("VAULT_KEY_FILE", path);
+                return paths.iter().map(read).collect::<Result<_>>().map(Some);
+            }
+            KeyPlace::Command(command) => {
+                let words = shell_words::split(&command).map_err(|_| {
+                    Error::usage("VAULT_KEY_COMMAND has a quote that is never closed")
+                })?;
+                let text = capture(&words, &self.surroundings())?;
+                return self.parse("VAULT_KEY_COMMAND", &text).map(|source| Some(vec![source]));
+            }
+            KeyPlace::Credential(path) => {
+                let source = self.named_file("CREDENTIALS_DIRECTORY", &path)?;
+                return Ok(Some(vec![source]));
+            }
+            KeyPlace::Identity(path) => path,
+            KeyPlace::Nowhere => return Ok(None),
+        };
         let Some(file) = identity::read_default(&path)? else { return Ok(None) };
         let mut told = shown_path(&path);
         let text = match in_keyring(&file.text) {
@@ -89,10 +93,24 @@ impl Context {
         self.parse(&told, &text).map(|source| Some(vec![source]))
     }
 
-    /// The credential that systemd gives us, if it does.
-    pub(super) fn credential(&self) -> Option<PathBuf> {
-        let folder = PathBuf::from(self.outside.get("CREDENTIALS_DIRECTORY")?);
-        Some(folder.join(CREDENTIAL)).filter(|path| path.exists())
+    /// Where the private keys come from. Nothing of it is read.
+    pub(super) fn key_place(&self) -> KeyPlace<'_> {
+        let credential = || {
+            let folder = PathBuf::from(self.outside.get("CREDENTIALS_DIRECTORY")?);
+            Some(folder.join(CREDENTIAL)).filter(|path| path.exists())
+        };
+        let files = self.outside.paths("VAULT_KEY_FILE");
+        if let Some(text) = self.outside.text("VAULT_KEY") {
+            KeyPlace::Variable(text)
+        } else if !files.is_empty() {
+            KeyPlace::Files(files)
+        } else if let Some(command) = self.outside.text("VAULT_KEY_COMMAND") {
+            KeyPlace::Command(command)
+        } else if let Some(path) = credential() {
+            KeyPlace::Credential(path)
+        } else {
+            self.identity_path().map_or(KeyPlace::Nowhere, KeyPlace::Identity)
+        }
     }
 
     /// The default place of the identity. None where there is no home folder.
@@ -161,6 +179,22 @@ impl Context {
         identity::read_named(&PathBuf::from(path), "passphrase file")
             .map(|file| Some(file.text.without_line_end()))
     }
+}
+
+/// The sources of docs/cli.md, Identity, in their order: the first one that is set counts.
+pub(super) enum KeyPlace<'a> {
+    /// `VAULT_KEY` holds them.
+    Variable(Cow<'a, str>),
+    /// `VAULT_KEY_FILE` names them.
+    Files(Vec<PathBuf>),
+    /// `VAULT_KEY_COMMAND` prints them.
+    Command(Cow<'a, str>),
+    /// A credential of systemd.
+    Credential(PathBuf),
+    /// The identity file, whether or not it is there.
+    Identity(PathBuf),
+    /// There is no home folder.
+    Nowhere,
 }
 
 /// Private keys, and where they come from.

@@ -17,7 +17,9 @@ mod windows;
 
 pub use self::alloc::WipingAllocator;
 pub(crate) use self::key::{Event, Key};
-pub(crate) use self::machine::{SwapKind, can_hibernate, core_pattern, forbids_namespaces, swaps};
+pub(crate) use self::machine::{
+    Swap, SwapKind, can_hibernate, core_pattern, forbids_namespaces, swaps,
+};
 pub(crate) use self::shared::{
     EditorEnd, EditorPlan, FilePlace, Interest, Outlet, Sandbox, StepRefused, Stream, Wall,
 };

@@ -106,6 +106,7 @@ fn usual_editor(path: Option<&OsStr>) -> Option<(PathBuf, Vec<String>)> {
     USUAL.into_iter().find_map(there)
 }
 
+/// For Emacs, after its own dotfile.
 const EMACS_QUIET: &str = "(setq make-backup-files nil auto-save-default nil create-lockfiles nil \
                            kill-emacs-hook nil kill-emacs-query-functions nil)";
 

@@ -13,6 +13,7 @@ use crate::platform::StepRefused;
 
 /// What else an editor writes to: its terminal, and nothing at all.
 const DEVICES: [&str; 4] = ["/dev/tty", "/dev/null", "/dev/pts", "/dev/ptmx"];
+
 /// Lets this process, and all that it starts, write nowhere but below `folder` and to the terminal.
 pub(super) fn fence(folder: &Path) -> Result<(), StepRefused> {
     let step = "landlock";
