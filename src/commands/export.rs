@@ -65,16 +65,15 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> Result<()> {
         Wanted::Units(format) => {
             args.units.refuse_templates()?;
             if let Some(option) = args.of_secrets() {
-                let of_k8s = ["--name", "--namespace"].contains(&option);
-                let belongs = |one: &&str| !of_k8s || *one == Format::K8s.name();
-                let others: Vec<&str> = Format::names().filter(belongs).collect();
+                let others: Vec<&str> = Format::names().collect();
                 return Err(of_the_others(option, format.name(), &others));
             }
+            args.check_names(format.name())?;
             return units::run(format, &args.units, context);
         }
     };
     args.units.refuse_templates()?;
-    args.check_names(format)?;
+    args.check_names(format.name())?;
     if let Some(option) = args.units.typed(context) {
         return Err(of_the_others(option, format.name(), &UnitFormat::ALL.map(UnitFormat::name)));
     }
@@ -146,13 +145,13 @@ fn is_object_name(name: &str, dots: bool) -> bool {
 
 impl ExportArgs {
     /// Refuses names that Kubernetes would, and those of a format that has none.
-    fn check_names(&self, format: Format) -> Result<()> {
+    fn check_names(&self, format: &str) -> Result<()> {
         for (flag, name, dots) in
             [("--name", &self.name, true), ("--namespace", &self.namespace, false)]
         {
             let Some(name) = name else { continue };
-            if format != Format::K8s {
-                return Err(of_the_others(flag, format.name(), &[Format::K8s.name()]));
+            if format != Format::K8s.name() {
+                return Err(of_the_others(flag, format, &[Format::K8s.name()]));
             }
             if !is_object_name(name, dots) {
                 return Err(Error::usage(format!(
@@ -172,8 +171,6 @@ impl ExportArgs {
             ("--only", !self.only.is_empty()),
             ("--except", !self.except.is_empty()),
             ("--with-files", self.with_files),
-            ("--name", self.name.is_some()),
-            ("--namespace", self.namespace.is_some()),
         ]
         .into_iter()
         .find_map(|(name, typed)| typed.then_some(name))

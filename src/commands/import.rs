@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result, reason, shown_path};
 use crate::format::Opened;
 use crate::platform;
 use crate::secret::Secret;
-use crate::vars::dotenv::{self, docker, honcho};
+use crate::vars::dotenv::{self, Unreadable, docker, honcho};
 use crate::vars::import;
 use crate::vars::name::{EnvName, VarName, shown};
 use crate::vault::Vault;
@@ -207,34 +207,22 @@ fn read_honcho(text: &str, told: &str, context: &Context) -> Result<Vec<Item>> {
 
 fn read_docker(text: &str, told: &str) -> Result<Vec<Item>> {
     let pairs = docker::read(text).map_err(|refused| {
-        let line = |one: &docker::Refused| format!("{told}:{}: {}", one.line, one.why);
+        let line = |one: &Unreadable| format!("{told}:{}: {}", one.line, one.why);
         wrong(refused.iter().map(line).collect(), told)
     })?;
-    Ok(pairs.into_iter().map(|(name, value)| Item { name, value, note: None }).collect())
+    Ok(without_notes(pairs))
 }
 
-/// `env -0`. Of a name that is there twice the first one counts, as for getenv(3).
 fn read_null(text: &[u8], told: &str) -> Result<Vec<Item>> {
-    let text = text.strip_suffix(b"\0").unwrap_or(text);
-    let mut items: Vec<Item> = Vec::new();
-    let mut names = BTreeSet::new();
-    let mut refused = Vec::new();
-    let parts = text.split(|byte| *byte == 0).filter(|_| !text.is_empty());
-    for (index, part) in parts.enumerate() {
-        let cut = part.iter().position(|byte| *byte == b'=');
-        let pair = cut.and_then(|cut| {
-            let (name, value) = part.split_at(cut);
-            Some((std::str::from_utf8(name).ok()?.parse::<VarName>().ok()?, value.get(1..)?))
-        });
-        match pair {
-            Some((name, value)) if names.insert(name.clone()) => {
-                items.push(Item { name, value: Secret::new(value.to_vec()), note: None });
-            }
-            Some(_) => {}
-            None => refused.push(format!("{told}: part {} is not NAME=value", index + 1)),
-        }
-    }
-    if refused.is_empty() { Ok(items) } else { Err(wrong(refused, told)) }
+    let pairs = import::null(text).map_err(|parts| {
+        let part = |number: &usize| format!("{told}: part {number} is not NAME=value");
+        wrong(parts.iter().map(part).collect(), told)
+    })?;
+    Ok(without_notes(pairs))
+}
+
+fn without_notes(pairs: Vec<(VarName, Secret)>) -> Vec<Item> {
+    pairs.into_iter().map(|(name, value)| Item { name, value, note: None }).collect()
 }
 
 fn read_dotenv(text: &[u8], told: &str) -> Result<Vec<Item>> {
@@ -258,7 +246,7 @@ fn read_json(text: &[u8], told: &str) -> Result<Vec<Item>> {
         let name = problem.name.map(|name| format!("{name}: ")).unwrap_or_default();
         Error::integrity(format!("{told}{line}: {name}{}", problem.code))
     })?;
-    Ok(pairs.into_iter().map(|(name, value)| Item { name, value, note: None }).collect())
+    Ok(without_notes(pairs))
 }
 
 /// Every name that may not be stored is told at once.

@@ -1,4 +1,4 @@
-//! Variables from a JSON file: one flat object of strings.
+//! Variables from a JSON file, one flat object of strings; and from what `env -0` prints.
 //!
 //! Nothing is turned into a string silently, because programs disagree on how
 //! (`1.0`, `true`, `null`): what is not a string is refused by name.
@@ -239,6 +239,28 @@ impl<'de> Visitor<'de> for Text<'_> {
     }
 }
 
+/// Reads `NAME=value` with a NUL behind each. Of a name that is there twice the first one counts, as for
+/// getenv(3). Gives the numbers of the parts, from 1, that are something else.
+pub(crate) fn null(text: &[u8]) -> Result<Vec<(VarName, Secret)>, Vec<usize>> {
+    let text = text.strip_suffix(b"\0").unwrap_or(text);
+    let (mut pairs, mut names, mut wrong) = (Vec::new(), BTreeSet::new(), Vec::new());
+    let parts = text.split(|byte| *byte == 0).filter(|_| !text.is_empty());
+    for (index, part) in parts.enumerate() {
+        match null_pair(part) {
+            Some((name, value)) if names.insert(name.clone()) => pairs.push((name, value)),
+            Some(_) => {}
+            None => wrong.push(index + 1),
+        }
+    }
+    if wrong.is_empty() { Ok(pairs) } else { Err(wrong) }
+}
+
+fn null_pair(part: &[u8]) -> Option<(VarName, Secret)> {
+    let (name, value) = part.split_at(part.iter().position(|byte| *byte == b'=')?);
+    let name = std::str::from_utf8(name).ok()?.parse().ok()?;
+    Some((name, Secret::new(value.get(1..)?.to_vec())))
+}
+
 #[cfg(test)]
 mod tests {
     use std::error::Error;
@@ -250,12 +272,6 @@ mod tests {
 
     /// What a test gives back, so that it can use `?`.
     type Outcome = Result<(), Box<dyn Error>>;
-
-    /// The values of `export_vectors.json`.
-    const VECTORS: &str = include_str!(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/data/dotenv_dialects/export_vectors.json"
-    ));
 
     /// The variables of a good file.
     fn read(text: &str) -> Result<Vec<(String, Vec<u8>)>, JsonProblem> {
@@ -276,7 +292,7 @@ mod tests {
 
     #[test]
     fn reads_the_export_vectors() -> Outcome {
-        let data: Value = serde_json::from_str(VECTORS)?;
+        let data: Value = serde_json::from_str(crate::vars::EXPORT_VECTORS)?;
         for case in data["vectors"].as_array().ok_or("no vectors")? {
             let value = case["value"].as_str().ok_or("no value")?;
             let want = [("K".to_owned(), value.as_bytes().to_vec())];

@@ -14,6 +14,13 @@ use crate::secret::Secret;
 /// `NAME=value` of a variable in bytes: one string of execve(2) on Linux, less its NUL (format.md, Record).
 pub(crate) const VARIABLE_LIMIT: usize = 131_071;
 
+/// Values that readers stumble over, with their text in each format.
+#[cfg(test)]
+const EXPORT_VECTORS: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/data/dotenv_dialects/export_vectors.json"
+));
+
 /// Bytes in hexadecimal, lower case.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;

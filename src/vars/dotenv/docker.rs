@@ -3,20 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use super::Unreadable;
 use crate::secret::Secret;
 use crate::vars::name::VarName;
 
-/// A line that can't be taken as docker takes it, and why. Nothing of the line is in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refused {
-    /// The line, from 1.
-    pub(crate) line: usize,
-    /// Why.
-    pub(crate) why: &'static str,
-}
-
 /// A longer line docker does not read, in bytes.
-const LINE_LIMIT: usize = (64 << 10) - 1;
+pub(crate) const LINE_LIMIT: usize = (64 << 10) - 1;
 
 const NO_VALUE: &str = "no `=`: docker would take the value from its surroundings";
 const BAD_NAME: &str =
@@ -29,7 +21,7 @@ const NUL: &str = "NUL byte, which no variable can hold";
 /// # Errors
 ///
 /// Every line that can't be taken.
-pub(crate) fn read(text: &str) -> Result<Vec<(VarName, Secret)>, Vec<Refused>> {
+pub(crate) fn read(text: &str) -> Result<Vec<(VarName, Secret)>, Vec<Unreadable>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (mut pairs, mut refused) = (BTreeMap::new(), Vec::new());
     let text = text.strip_suffix('\n').unwrap_or(text);
@@ -37,7 +29,7 @@ pub(crate) fn read(text: &str) -> Result<Vec<(VarName, Secret)>, Vec<Refused>> {
         match pair(line.strip_suffix('\r').unwrap_or(line)) {
             Ok(Some((name, value))) => drop(pairs.insert(name, value)),
             Ok(None) => {}
-            Err(why) => refused.push(Refused { line: index + 1, why }),
+            Err(why) => refused.push(Unreadable { line: index + 1, why }),
         }
     }
     if refused.is_empty() { Ok(pairs.into_iter().collect()) } else { Err(refused) }
@@ -62,6 +54,7 @@ fn pair(line: &str) -> Result<Option<(VarName, Secret)>, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vars::dotenv::DIALECTS;
 
     #[test]
     fn a_value_is_the_rest_of_its_line() {
@@ -74,11 +67,7 @@ mod tests {
 
     #[test]
     fn gives_the_observed_answer_or_none_for_each_dialect_case() {
-        let text = include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/data/dotenv_dialects/dialects.json"
-        ));
-        let data: serde_json::Value = serde_json::from_str(text).unwrap();
+        let data: serde_json::Value = serde_json::from_str(DIALECTS).unwrap();
         let mut taken = 0;
         for case in data["cases"].as_array().unwrap() {
             let seen = &case["parsers"]["docker 28.2.2 --env-file"];

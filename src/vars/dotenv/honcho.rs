@@ -29,6 +29,7 @@ use std::str::Chars;
 
 use zeroize::Zeroizing;
 
+use super::Unreadable;
 use crate::secret::Secret;
 use crate::vars::lines::lines;
 
@@ -49,15 +50,6 @@ pub(crate) struct Read {
     pub(crate) pairs: Vec<(String, Secret)>,
     /// What was left out or changed, in the order of the lines.
     pub(crate) notices: Vec<Notice>,
-}
-
-/// Why the whole text can't be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unreadable {
-    /// The line, from 1.
-    pub(crate) line: usize,
-    /// What is wrong there, without a word of the file.
-    pub(crate) why: &'static str,
 }
 
 const BYTE_ORDER_MARK: &str = "left out: the line begins with a byte order mark";
@@ -386,11 +378,7 @@ mod tests {
 
     #[test]
     fn gives_the_observed_answer_for_each_dialect_case() {
-        let text = include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/data/dotenv_dialects/dialects.json"
-        ));
-        let data: Value = serde_json::from_str(text).unwrap();
+        let data: Value = serde_json::from_str(crate::vars::dotenv::DIALECTS).unwrap();
         let cases = data["cases"].as_array().unwrap();
         assert_eq!(cases.len(), 109);
         for case in cases {

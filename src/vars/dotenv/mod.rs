@@ -54,6 +54,20 @@ pub(crate) struct Entry {
     pub(crate) line: usize,
 }
 
+/// Why a text can't be read by the rules of another program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unreadable {
+    /// The line, from 1.
+    pub(crate) line: usize,
+    /// What is wrong there, without a word of the file.
+    pub(crate) why: &'static str,
+}
+
+/// The texts on which readers differ, with what each makes of them.
+#[cfg(test)]
+pub(crate) const DIALECTS: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/dotenv_dialects/dialects.json"));
+
 /// One thing that is wrong in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -229,11 +243,7 @@ mod tests {
 
     /// The cases of `dialects.json`.
     fn dialects() -> Value {
-        let text = include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/data/dotenv_dialects/dialects.json"
-        ));
-        serde_json::from_str(text).unwrap()
+        serde_json::from_str(DIALECTS).unwrap()
     }
 
     /// What the data calls `strict`, as this reader gives it.

@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
+pub(crate) use self::text::github_masks;
 use super::Vars;
 use super::dotenv::Unrepresentable;
 
@@ -150,27 +151,6 @@ pub(crate) fn export(
     write(vars, options).map_err(|variable| ExportError { format, variable })
 }
 
-/// Commands to the runner of GitHub Actions that hide values in its log: one for each line of a value that has
-/// four characters or more. Shorter ones stand everywhere.
-pub(crate) fn github_masks(vars: &Vars) -> Zeroizing<Vec<u8>> {
-    const BEFORE: &[u8] = b"::add-mask::";
-    let lines = || {
-        let values = vars.iter().map(|(_, value)| value.expose());
-        let lines = values.flat_map(|value| value.split(|byte| b"\r\n".contains(byte)));
-        lines.filter(|line| String::from_utf8_lossy(line).chars().count() >= 4)
-    };
-    let room = lines().map(|line| BEFORE.len() + 3 * line.len() + 1).sum();
-    let mut out = Zeroizing::new(Vec::with_capacity(room));
-    for line in lines() {
-        out.extend_from_slice(BEFORE);
-        for byte in line {
-            if *byte == b'%' { out.extend_from_slice(b"%25") } else { out.push(*byte) }
-        }
-        out.push(b'\n');
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -186,12 +166,6 @@ mod tests {
     /// What a test gives back, so that it can use `?`.
     type Outcome = Result<(), Box<dyn Error>>;
 
-    /// The values of `export_vectors.json`.
-    const VECTORS: &str = include_str!(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/data/dotenv_dialects/export_vectors.json"
-    ));
-
     const OPTIONS: Options<'_> =
         Options { name: "app", namespace: None, delimiter: &|| "DELIM".to_owned() };
 
@@ -206,7 +180,7 @@ mod tests {
 
     #[test]
     fn writes_the_observed_text_in_each_format() -> Outcome {
-        let data: Value = serde_json::from_str(VECTORS)?;
+        let data: Value = serde_json::from_str(crate::vars::EXPORT_VECTORS)?;
         let cases = data["vectors"].as_array().ok_or("no vectors")?;
         assert_eq!(cases.len(), 45);
         for case in cases {

@@ -14,9 +14,6 @@ use crate::vars::name::VarName;
 /// What a writer gives.
 pub(super) type Written = Result<Zeroizing<Vec<u8>>, Unrepresentable>;
 
-/// A line of docker's file, its name and `=` included, in bytes: more is more than its reader's buffer holds.
-const DOCKER_LINE: usize = (64 << 10) - 1;
-
 /// Lets `one` write each variable. There is room for the longest form of all, `growth` bytes for each byte and
 /// `around` beside them: a buffer that grows leaves copies of values behind.
 fn each(
@@ -45,6 +42,11 @@ fn without_nul(value: &[u8]) -> Result<&[u8], Why> {
     if value.contains(&0) { Err(Why::Nul) } else { Ok(value) }
 }
 
+/// Text that such a reader takes.
+fn plain(value: &[u8]) -> Result<&str, Why> {
+    text(without_nul(value)?)
+}
+
 fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     for part in parts {
         out.extend_from_slice(part);
@@ -58,6 +60,18 @@ fn escaped(out: &mut Vec<u8>, value: &[u8], escape: impl Fn(u8) -> Option<&'stat
             Some(instead) => out.extend_from_slice(instead),
             None => out.push(*byte),
         }
+    }
+}
+
+/// What stands for a letter between double quotes, in YAML, JSON and Terraform alike.
+fn between_quotes(letter: char) -> Option<&'static [u8]> {
+    match letter {
+        '"' => Some(br#"\""#),
+        '\\' => Some(br"\\"),
+        '\n' => Some(br"\n"),
+        '\r' => Some(br"\r"),
+        '\t' => Some(br"\t"),
+        _ => None,
     }
 }
 
@@ -80,7 +94,7 @@ pub(super) fn shell(vars: &Vars, _: &Options<'_>) -> Written {
 pub(super) fn fish(vars: &Vars, _: &Options<'_>) -> Written {
     each(vars, 2, "set -gx  ''\n".len(), |out, name, value| {
         put(out, &[b"set -gx ", name.as_str().as_bytes(), b" '"]);
-        escaped(out, text(without_nul(value)?)?.as_bytes(), |byte| match byte {
+        escaped(out, plain(value)?.as_bytes(), |byte| match byte {
             b'\'' => Some(br"\'"),
             b'\\' => Some(br"\\"),
             _ => None,
@@ -94,7 +108,7 @@ pub(super) fn fish(vars: &Vars, _: &Options<'_>) -> Written {
 pub(super) fn powershell(vars: &Vars, _: &Options<'_>) -> Written {
     each(vars, 2, "$env: = ''\n".len(), |out, name, value| {
         put(out, &[b"$env:", name.as_str().as_bytes(), b" = '"]);
-        for letter in text(without_nul(value)?)?.chars() {
+        for letter in plain(value)?.chars() {
             let mut bytes = [0; 4];
             let letter_bytes = letter.encode_utf8(&mut bytes).as_bytes();
             out.extend_from_slice(letter_bytes);
@@ -112,12 +126,11 @@ pub(super) fn yaml(vars: &Vars, _: &Options<'_>) -> Written {
     each(vars, 6, ": \"\"\n".len(), |out, name, value| {
         put(out, &[name.as_str().as_bytes(), b": \""]);
         for letter in text(value)?.chars() {
+            if let Some(escape) = between_quotes(letter) {
+                out.extend_from_slice(escape);
+                continue;
+            }
             match letter {
-                '"' => out.extend_from_slice(br#"\""#),
-                '\\' => out.extend_from_slice(br"\\"),
-                '\n' => out.extend_from_slice(br"\n"),
-                '\r' => out.extend_from_slice(br"\r"),
-                '\t' => out.extend_from_slice(br"\t"),
                 '\0'..='\x1f' | '\x7f' => push_hex(out, "\\x", u32::from(letter), 2),
                 // What YAML calls not printable, or takes for the end of a line.
                 '\u{80}'..='\u{a0}'
@@ -137,14 +150,14 @@ pub(super) fn yaml(vars: &Vars, _: &Options<'_>) -> Written {
 /// `docker run --env-file`, and Compose with `format: raw`: nothing is quoted.
 pub(super) fn docker(vars: &Vars, _: &Options<'_>) -> Written {
     each(vars, 1, "=\n".len(), |out, name, value| {
-        text(without_nul(value)?)?;
+        plain(value)?;
         if value.contains(&b'\n') {
             return Err(Why::LineEnd);
         }
         if value.ends_with(b"\r") {
             return Err(Why::EndsInCr);
         }
-        if name.as_str().len() + 1 + value.len() > DOCKER_LINE {
+        if name.as_str().len() + 1 + value.len() > dotenv::docker::LINE_LIMIT {
             return Err(Why::LineTooLong);
         }
         put(out, &[name.as_str().as_bytes(), b"=", value, b"\n"]);
@@ -156,7 +169,7 @@ pub(super) fn docker(vars: &Vars, _: &Options<'_>) -> Written {
 pub(super) fn systemd_env(vars: &Vars, _: &Options<'_>) -> Written {
     each(vars, 2, "=\"\"\n".len(), |out, name, value| {
         put(out, &[name.as_str().as_bytes(), b"=\""]);
-        escaped(out, text(without_nul(value)?)?.as_bytes(), |byte| match byte {
+        escaped(out, plain(value)?.as_bytes(), |byte| match byte {
             b'\\' => Some(br"\\"),
             b'"' => Some(br#"\""#),
             b'$' => Some(br"\$"),
@@ -170,27 +183,25 @@ pub(super) fn systemd_env(vars: &Vars, _: &Options<'_>) -> Written {
 
 /// A Secret of Kubernetes. Any bytes. The base64 is quoted, because some of it is null or true for YAML.
 pub(super) fn k8s(vars: &Vars, options: &Options<'_>) -> Written {
-    let mut out = Zeroizing::new(Vec::new());
-    put(&mut out, &[b"apiVersion: v1\nkind: Secret\nmetadata:\n  name: ", options.name.as_bytes()]);
-    if let Some(namespace) = options.namespace {
-        put(&mut out, &[b"\n  namespace: ", namespace.as_bytes()]);
-    }
-    put(&mut out, &[b"\ntype: Opaque\ndata:", if vars.is_empty() { b" {}\n" } else { b"\n" }]);
-    let mut data = each(vars, 2, "  : \"====\"\n".len(), |out, name, value| {
+    let namespace = options.namespace.map(|name| format!("\n  namespace: {name}"));
+    let head = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {}{}\ntype: Opaque\ndata:{}",
+        options.name,
+        namespace.unwrap_or_default(),
+        if vars.is_empty() { " {}\n" } else { "\n" }
+    );
+    let data = each(vars, 2, "  : \"====\"\n".len(), |out, name, value| {
         let coded = Zeroizing::new(BASE64.encode(value));
         put(out, &[b"  ", name.as_str().as_bytes(), b": \"", coded.as_bytes(), b"\"\n"]);
         Ok(())
     })?;
-    let mut whole = Zeroizing::new(Vec::with_capacity(out.len() + data.len()));
-    whole.append(&mut out);
-    whole.append(&mut data);
-    Ok(whole)
+    Ok(Zeroizing::new([head.as_bytes(), data.as_slice()].concat()))
 }
 
 /// Lines for `GITHUB_ENV`, each value between two lines that no value has.
 pub(super) fn github(vars: &Vars, options: &Options<'_>) -> Written {
     each(vars, 1, 256, |out, name, value| {
-        text(without_nul(value)?)?;
+        plain(value)?;
         let end = (options.delimiter)();
         let name = name.as_str().as_bytes();
         put(out, &[name, b"<<", end.as_bytes(), b"\n", value, b"\n", end.as_bytes(), b"\n"]);
@@ -198,10 +209,29 @@ pub(super) fn github(vars: &Vars, options: &Options<'_>) -> Written {
     })
 }
 
+/// Commands to the runner of GitHub Actions that hide values in its log: one for each line of a value that has
+/// four characters or more. Shorter ones stand everywhere.
+pub(crate) fn github_masks(vars: &Vars) -> Zeroizing<Vec<u8>> {
+    const BEFORE: &[u8] = b"::add-mask::";
+    let lines = || {
+        let values = vars.iter().map(|(_, value)| value.expose());
+        let lines = values.flat_map(|value| value.split(|byte| b"\r\n".contains(byte)));
+        lines.filter(|line| String::from_utf8_lossy(line).chars().count() >= 4)
+    };
+    let room = lines().map(|line| BEFORE.len() + 3 * line.len() + 1).sum();
+    let mut out = Zeroizing::new(Vec::with_capacity(room));
+    for line in lines() {
+        out.extend_from_slice(BEFORE);
+        escaped(&mut out, line, |byte| (byte == b'%').then_some(b"%25"));
+        out.push(b'\n');
+    }
+    out
+}
+
 /// `fly secrets import`. Of what its reader could get wrong all is refused.
 pub(super) fn fly(vars: &Vars, _: &Options<'_>) -> Written {
     each(vars, 1, "=\"\"\"\"\"\"\n".len(), |out, name, value| {
-        text(without_nul(value)?)?;
+        plain(value)?;
         if value.windows(2).any(|two| two == b"\r\n") || value.ends_with(b"\r") {
             return Err(Why::CrLf);
         }
@@ -233,21 +263,17 @@ fn has_comment(value: &[u8]) -> bool {
 pub(super) fn tfvars(vars: &Vars, _: &Options<'_>) -> Written {
     each(vars, 6, " = \"\"\n".len(), |out, name, value| {
         put(out, &[name.as_str().as_bytes(), b" = \""]);
-        let letters = text(without_nul(value)?)?;
+        let letters = plain(value)?;
         check_composed(letters)?;
         let mut before = ' ';
         for letter in letters.chars() {
-            match letter {
+            match (letter, between_quotes(letter)) {
+                (_, Some(escape)) => out.extend_from_slice(escape),
                 // `${` and `%{` begin a template; the sign is doubled, which is seen only at the brace.
-                '{' if before == '$' => out.extend_from_slice(b"${"),
-                '{' if before == '%' => out.extend_from_slice(b"%{"),
-                '"' => out.extend_from_slice(br#"\""#),
-                '\\' => out.extend_from_slice(br"\\"),
-                '\n' => out.extend_from_slice(br"\n"),
-                '\r' => out.extend_from_slice(br"\r"),
-                '\t' => out.extend_from_slice(br"\t"),
-                '\0'..='\x1f' => push_hex(out, "\\u", u32::from(letter), 4),
-                letter => push_char(out, letter),
+                ('{', _) if before == '$' => out.extend_from_slice(b"${"),
+                ('{', _) if before == '%' => out.extend_from_slice(b"%{"),
+                ('\0'..='\x1f', _) => push_hex(out, "\\u", u32::from(letter), 4),
+                _ => push_char(out, letter),
             }
             before = letter;
         }
@@ -288,34 +314,25 @@ fn check_composed(value: &str) -> Result<(), Why> {
 }
 
 fn object(vars: &Vars, value: impl Fn(&mut Vec<u8>, &str) -> Result<(), Why>) -> Written {
-    // The braces and the line's end, of which one variable at least has no use for its comma.
-    let last = vars.iter().last().map(|(name, _)| name);
-    let mut inner = each(vars, 6, "\"\": \"\", {}\n".len(), |out, name, bytes| {
-        if out.is_empty() {
-            out.push(b'{');
-        }
+    let mut out = each(vars, 6, "{\"\": \"\", }\n".len(), |out, name, bytes| {
+        out.extend_from_slice(if out.is_empty() { b"{" } else { b", " });
         json_string(out, name.as_str(), false);
         out.extend_from_slice(b": ");
-        value(out, text(bytes)?)?;
-        out.extend_from_slice(if Some(name) == last { b"}\n" } else { b", " });
-        Ok(())
+        value(out, text(bytes)?)
     })?;
-    if vars.is_empty() {
-        inner.extend_from_slice(b"{}\n");
-    }
-    Ok(inner)
+    out.extend_from_slice(if vars.is_empty() { b"{}\n" } else { b"}\n" });
+    Ok(out)
 }
 
 /// Writes a JSON string with no more escapes than JSON demands, or in ASCII.
 fn json_string(out: &mut Vec<u8>, text: &str, ascii: bool) {
     out.push(b'"');
     for letter in text.chars() {
+        if let Some(escape) = between_quotes(letter) {
+            out.extend_from_slice(escape);
+            continue;
+        }
         match letter {
-            '"' => out.extend_from_slice(br#"\""#),
-            '\\' => out.extend_from_slice(br"\\"),
-            '\n' => out.extend_from_slice(br"\n"),
-            '\r' => out.extend_from_slice(br"\r"),
-            '\t' => out.extend_from_slice(br"\t"),
             '\x08' => out.extend_from_slice(br"\b"),
             '\x0c' => out.extend_from_slice(br"\f"),
             '\0'..='\x1f' => push_hex(out, "\\u", u32::from(letter), 4),
