@@ -38,14 +38,26 @@ MADE = 1_795_435_200
 VALUES, MANY_VALUES, MANY_MEMBERS = 50, 1000, 100
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def parser_of(page, rounds):
+    """The arguments that all measurements have; `page` is the docstring of one."""
+    parser = argparse.ArgumentParser(description=page.splitlines()[0])
     parser.add_argument("--vault", type=pathlib.Path, default=ROOT / "target/release/vault")
-    parser.add_argument("--static", type=pathlib.Path, help="a second build, measured against the first")
-    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    return parser
+
+
+def options_of(parser):
+    """The arguments, once it is sure that there is something to measure."""
     options = parser.parse_args()
     if not options.vault.is_file():
         sys.exit(f"there is no {options.vault}: build it, or name another with --vault")
+    return options
+
+
+def main():
+    parser = parser_of(__doc__, 200)
+    parser.add_argument("--static", type=pathlib.Path, help="a second build, measured against the first")
+    options = options_of(parser)
     with tempfile.TemporaryDirectory(prefix="vault-bench-") as folder:
         bench = Bench(pathlib.Path(folder).resolve(), options.vault.resolve(), options.rounds)
         rows = bench.rows(options.static.resolve() if options.static else None)

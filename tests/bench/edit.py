@@ -13,7 +13,6 @@ It builds nothing: `cargo build --release` comes before. The vault lies in a tem
 Medians, after a first tenth of the rounds that is not counted.
 """
 
-import argparse
 import os
 import pathlib
 import pty
@@ -24,7 +23,8 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+import bench
+
 SETUP_LIMIT, OPENING_LIMIT = 5, 100
 
 
@@ -51,12 +51,7 @@ def on_terminal(words, folder, environment):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vault", type=pathlib.Path, default=ROOT / "target/release/vault")
-    parser.add_argument("--rounds", type=int, default=100)
-    options = parser.parse_args()
-    if not options.vault.is_file():
-        sys.exit(f"there is no {options.vault}: build it, or name another with --vault")
+    options = bench.options_of(bench.parser_of(__doc__, 100))
     vault = str(options.vault.resolve())
     with tempfile.TemporaryDirectory(prefix="vault-bench-") as folder:
         environment = {"HOME": folder, "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "USER": "bench", "TERM": "xterm"}

@@ -8,7 +8,6 @@ command from start to end, and its largest memory (`ru_maxrss` of wait4). It fai
 40 MiB.
 """
 
-import argparse
 import os
 import pathlib
 import statistics
@@ -17,7 +16,8 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+import bench
+
 COUNT, SECONDS, KIB = 10_000, 0.2, 40 << 10
 FORMATS = ["dotenv", "shell", "fish", "powershell", "json", "yaml", "docker", "systemd-env", "k8s", "fly", "tfvars",
            "tfvars-json", "null"]
@@ -37,12 +37,7 @@ def measured(words, folder, environment):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vault", type=pathlib.Path, default=ROOT / "target/release/vault")
-    parser.add_argument("--rounds", type=int, default=10)
-    options = parser.parse_args()
-    if not options.vault.is_file():
-        sys.exit(f"there is no {options.vault}: build it, or name another with --vault")
+    options = bench.options_of(bench.parser_of(__doc__, 10))
     vault, kept = str(options.vault.resolve()), True
     with tempfile.TemporaryDirectory(prefix="vault-bench-") as folder:
         environment = {"HOME": folder, "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "USER": "bench"}

@@ -27,7 +27,6 @@ How it measures:
 - Loss: 2,000 lines, and the process ends right after the last one.
 """
 
-import argparse
 import contextlib
 import ctypes
 import os
@@ -49,18 +48,14 @@ PARTS = ("one", "four", "redaction", "memory", "first", "hundred", "loss")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vault", type=pathlib.Path, default=bench.ROOT / "target/release/vault")
+    parser = bench.parser_of(__doc__, 3)
     for other in ("honcho", "hivemind", "overmind"):
         parser.add_argument(f"--{other}", default=shutil.which(other), help="if it is not the one in PATH")
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
-    options = parser.parse_args()
+    options = bench.options_of(parser)
     parts = options.only.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"--only knows {', '.join(PARTS)}, and not {', '.join(sorted(unknown))}")
-    if not options.vault.is_file():
-        sys.exit(f"there is no {options.vault}: build it, or name another with --vault")
     if not options.honcho:
         sys.exit("there is no honcho: install it (`pip install honcho==2.0.0`), and name it with --honcho")
     adopt_orphans()

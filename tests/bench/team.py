@@ -11,7 +11,6 @@ that is written is synced.
 - With --without-keyring, a build without that cargo feature, `vault run` of both builds is compared, in turn, on one vault.
 """
 
-import argparse
 import os
 import pathlib
 import platform
@@ -22,7 +21,8 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from bench import options_of, parser_of
+
 ENVIRONMENTS, VALUES = 20, 50
 
 
@@ -87,13 +87,9 @@ class Bench:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vault", type=pathlib.Path, default=ROOT / "target/release/vault")
+    parser = parser_of(__doc__, 20)
     parser.add_argument("--without-keyring", type=pathlib.Path, help="a build without that cargo feature")
-    parser.add_argument("--rounds", type=int, default=20)
-    options = parser.parse_args()
-    if not options.vault.is_file():
-        sys.exit(f"there is no {options.vault}: build it, or name another with --vault")
+    options = options_of(parser)
     with tempfile.TemporaryDirectory(prefix="vault-bench-") as folder:
         folder = pathlib.Path(folder).resolve()
         bench = Bench(folder, options.vault.resolve(), options.rounds)

@@ -36,6 +36,14 @@ fn set(person: &Sandbox, words: &[&str]) {
     person.vault(["set", "-e", "staging"]).args(words).run().expect(0, "", "");
 }
 
+/// Makes a key and a certificate for it, and stores both.
+fn certify(person: &Sandbox) {
+    let make = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -subj /CN=x -days 2 2>/dev/null";
+    person.sh(make).run().success();
+    set(person, &["TLS_KEY", "--file", "key.pem"]);
+    set(person, &["TLS_CERT", "--as-file", "--file", "cert.pem"]);
+}
+
 /// The path that a program of [`TELL_AND_WAIT`] has told.
 fn told(running: &mut Running) -> PathBuf {
     running.wait_for(".\n");
@@ -62,11 +70,8 @@ fn every_program_that_reads_it_finds_the_file() {
         return;
     }
     let alice = vault();
-    alice.sh("openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -subj /CN=x -days 2 2>/dev/null && ssh-keygen -q -t ed25519 -N '' -f ssh")
-        .run()
-        .success();
-    set(&alice, &["TLS_KEY", "--file", "key.pem"]);
-    set(&alice, &["TLS_CERT", "--as-file", "--file", "cert.pem"]);
+    certify(&alice);
+    alice.sh("ssh-keygen -q -t ed25519 -N '' -f ssh").run().success();
     set(&alice, &["SSH_KEY", "--as-file", "--file", "ssh"]);
     let python = python.display();
     let scripts = [
@@ -94,11 +99,7 @@ fn nginx_starts_with_it_and_reads_it_again() {
         return;
     }
     let alice = vault();
-    alice.sh("openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -subj /CN=x -days 2 2>/dev/null")
-        .run()
-        .success();
-    set(&alice, &["TLS_KEY", "--file", "key.pem"]);
-    set(&alice, &["TLS_CERT", "--as-file", "--file", "cert.pem"]);
+    certify(&alice);
     let script = "
         user=$(test $(id -u) = 0 && echo 'user root;')
         cat >nginx.conf <<END
