@@ -1,5 +1,5 @@
-//! Runs the documentation: each `console` block of README.md, `docs/*.md` and
-//! `docs/guide/*.md` is typed into a shell as a reader would, and has to answer as printed.
+//! Runs the documentation: each `console` block of README.md, `docs/*.md`,
+//! `docs/guide/*.md` and `docs/platform/*.md` is typed into a shell as a reader would, and has to answer as printed.
 //!
 //! A line after `$ ` is a command; a `\` at its end or lines after `> ` go on
 //! with it. What follows is its output, stdout and stderr together, where
@@ -268,7 +268,7 @@ fn cloned() -> Sandbox {
 fn pages() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut paths = vec![PathBuf::from("README.md")];
-    for folder in ["docs", "docs/guide"] {
+    for folder in ["docs", "docs/guide", "docs/platform"] {
         for entry in std::fs::read_dir(root.join(folder)).expect("a folder of pages") {
             let path = Path::new(folder).join(entry.expect("an entry").file_name());
             if path.extension().is_some_and(|extension| extension == "md") {
