@@ -20,7 +20,7 @@ use crate::process::replace::find;
 use crate::vars::Vars;
 use crate::vars::name::{EnvName, VarName, shown};
 use crate::vault::exposure::exposed_to;
-use crate::vault::{Key, Project, Vault, missing};
+use crate::vault::{Key, Project, Vault, doubts, missing};
 
 /// Check the Procfile and the environments without starting anything
 ///
@@ -221,7 +221,7 @@ fn check_environments(
         }
     }
     if identities.is_none() && !vaults.is_empty() {
-        found.note("no private key: what is stored was not decrypted, and `[required]` was only checked by name");
+        found.note("no private key: what is stored was not decrypted, and what is required was only checked by name");
     }
     for vault in &vaults {
         check_vault(context, project, wanted, vault, identities.as_deref(), files, found);
@@ -264,6 +264,11 @@ fn check_vault(
         None => None,
     };
     check_required(context, wanted, vault, vars.as_ref(), files, found);
+    for (stored, value) in vars.iter().flat_map(Vars::iter) {
+        for doubt in doubts(&wanted.settings, name, stored, value.expose()) {
+            found.warn(format!("{name}: {stored} {doubt}"));
+        }
+    }
     for (rule, stored) in
         vault.file.secrets.keys().filter_map(|stored| {
             Some((super::check_storable(stored, &wanted.settings).err()?, stored))

@@ -22,7 +22,7 @@ use crate::vars::dotenv::buffer::{Stored, compose, read, with_head};
 use crate::vars::name::{EnvName, VarName};
 use crate::vault::exposure::known_to;
 use crate::vault::settings::Settings;
-use crate::vault::{Key, Project, SetOutcome, Vault, missing};
+use crate::vault::{Key, Project, SetOutcome, Vault, doubts, missing};
 
 /// Change an environment in your editor
 ///
@@ -255,6 +255,12 @@ impl Work<'_> {
         match self.store(&edited, base) {
             Ok(Attempt::Done) => {
                 self.warn_of_missing(&edited, &settings);
+                let new = edited.iter().filter(|(name, value)| base.get(*name) != Some(*value));
+                for (name, value) in new {
+                    for doubt in doubts(&settings, self.environment, name, value.bytes.expose()) {
+                        self.context.ui.warn(&format!("{}: {name} {doubt}", self.environment));
+                    }
+                }
                 Ok(Round::Done)
             }
             Ok(Attempt::Clash(theirs)) => {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::units::{self, UnitArgs};
-use super::{Context, unknown_variable, variables};
+use super::wanted::{Loaded, narrow};
+use super::{Context, variables};
 use crate::crypto;
 use crate::error::{Error, Result, shown_path};
 use crate::platform;
@@ -15,6 +16,7 @@ use crate::vars::Vars;
 use crate::vars::export::{self, Format, Options};
 use crate::vars::hex;
 use crate::vars::name::{nearest, shown};
+use crate::vault::join;
 
 /// Print the variables of an environment in plaintext, or write units for the processes of a Procfile
 ///
@@ -79,16 +81,16 @@ pub(crate) fn run(args: &ExportArgs, context: &Context) -> Result<()> {
     }
     let (only, except) = (variables(&args.only)?, variables(&args.except)?);
     let project = context.project()?;
-    let environment = context.environment(&project)?;
-    let (vault, opened) = context.open(&project, &environment)?;
-    if let Some(name) =
-        only.iter().chain(&except).find(|name| !vault.file.secrets.contains_key(*name))
-    {
-        return Err(unknown_variable(&vault, name));
+    let environments = context.environments(&project, &project.settings()?)?;
+    let mut loaded = Loaded::default();
+    for environment in &environments {
+        let (vault, opened) = context.open(&project, environment)?;
+        loaded.lay_over(vault.vars(&opened)?, vault.file_names().cloned());
     }
-    let mut vars = vault.vars(&opened)?;
-    vars.retain(|name| (only.is_empty() || only.contains(name)) && !except.contains(name));
-    let mut files = vault.file_names().filter(|name| vars.get(name).is_some());
+    let environment = join(&environments);
+    let Loaded { mut vars, files, .. } = loaded;
+    narrow(&mut vars, &environment, &only, &except)?;
+    let mut files = files.iter().filter(|name| vars.get(name).is_some());
     if let Some(name) = files.next().filter(|_| !args.with_files) {
         return Err(Error::failed(format!(
             "{environment}: {name} is a file secret: a program gets the path of a file, and no text has that"

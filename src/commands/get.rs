@@ -1,9 +1,11 @@
 //! `vault get NAME`.
 
 use clap::Args;
+use zeroize::Zeroizing;
 
 use super::{Context, unknown_variable, variable};
 use crate::error::{Error, Result};
+use crate::vars::export;
 
 /// Print the value of a variable
 ///
@@ -24,6 +26,10 @@ enum GetFormat {
     Raw,
     /// A JSON string
     Json,
+    /// A quoted word of a POSIX shell
+    Shell,
+    /// For `$(…)` in the secrets file of Kamal
+    Kamal,
 }
 
 /// Runs it.
@@ -32,15 +38,20 @@ pub(crate) fn run(args: &GetArgs, context: &Context) -> Result<()> {
     let project = context.project()?;
     let (vault, opened) = context.open(&project, &context.environment(&project)?)?;
     let value = vault.get(&opened, &name)?.ok_or_else(|| unknown_variable(&vault, &name))?;
-    let json = args.format == GetFormat::Json || context.ui.json;
-    if json {
-        let text = value.expose_str().ok_or_else(|| {
-            Error::failed(format!("{name}: the value is not UTF-8 text, and JSON can't hold it"))
-        })?;
-        return context.ui.out(format!("{}\n", serde_json::Value::from(text)).as_bytes());
-    }
-    context.ui.out(value.expose())?;
-    if context.ui.out_is_terminal() {
+    let raw = |value: &[u8]| Ok(Zeroizing::new(value.to_vec()));
+    let (format, text) = match args.format {
+        _ if context.ui.json => ("json", export::json_word(value.expose())),
+        GetFormat::Raw => ("raw", raw(value.expose())),
+        GetFormat::Json => ("json", export::json_word(value.expose())),
+        GetFormat::Shell => ("shell", export::shell_word(value.expose())),
+        GetFormat::Kamal => ("kamal", export::kamal_word(value.expose())),
+    };
+    let text = text.map_err(|why| {
+        Error::failed(format!("{name}: {why}, which the {format} format cannot hold"))
+    })?;
+    context.ui.out(&text)?;
+    // A JSON text ends its line, a value has none of its own.
+    if format == "json" || context.ui.out_is_terminal() {
         context.ui.out(b"\n")?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use crate::cli::prompt::{self, OnTerminal};
 use crate::crypto::keys::Identity;
 use crate::crypto::plugin::{Interaction, PluginAccess};
 use crate::error::{Error, Result, shown_path};
-use crate::process::capture;
+use crate::process::capture_key;
 use crate::secret::Secret;
 use crate::store::{identity, keyring};
 use crate::vars::name::shown;
@@ -70,7 +70,7 @@ impl Context {
                 let words = shell_words::split(&command).map_err(|_| {
                     Error::usage("VAULT_KEY_COMMAND has a quote that is never closed")
                 })?;
-                let text = capture(&words, &self.surroundings())?;
+                let text = capture_key(&words, &self.surroundings())?;
                 return self.parse("VAULT_KEY_COMMAND", &text).map(|source| Some(vec![source]));
             }
             KeyPlace::Credential(path) => {

@@ -11,6 +11,7 @@ mod files;
 pub(crate) mod get;
 pub(crate) mod grant;
 pub(crate) mod import;
+mod incoming;
 pub(crate) mod init;
 pub(crate) mod key;
 mod keys;
@@ -42,10 +43,11 @@ use crate::cli::ui::Ui;
 use crate::error::{Error, Result};
 use crate::format::Opened;
 use crate::process::{Surroundings, git};
+use crate::secret::Secret;
 use crate::vars::name::{EnvName, VarName, nearest, shown};
 use crate::vault::pins::Seen;
 use crate::vault::settings::Settings;
-use crate::vault::{Project, Vault};
+use crate::vault::{Project, Vault, doubts, unfit};
 
 /// What was typed before or after the subcommand.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -212,9 +214,34 @@ impl Context {
         git(&words, &self.surroundings()).is_some()
     }
 
+    /// The commits of all branches that changed the file, the newest first, as short name and day.
+    pub(crate) fn git_commits_of(&self, path: &Path) -> Vec<String> {
+        let words = ["--literal-pathspecs", "log", "--all", "--format=%h of %as", "--"];
+        let mut words: Vec<&OsStr> = words.map(OsStr::new).into();
+        words.push(path.as_os_str());
+        let log = git(&words, &self.surroundings()).unwrap_or_default();
+        log.lines().map(str::to_owned).collect()
+    }
+
     /// Whether this is to be told, and not told already.
     fn is_news(&self, notice: &str) -> bool {
         self.told.borrow_mut().insert(notice.to_owned())
+    }
+
+    /// Warns of values that are stored and don't fit `[required]`, or are probably a mistake.
+    pub(crate) fn warn_of_values<'a>(
+        &self,
+        settings: &Settings,
+        environment: &EnvName,
+        values: impl IntoIterator<Item = (&'a VarName, &'a Secret)>,
+    ) {
+        for (name, value) in values {
+            let value = value.expose();
+            let doubts = doubts(settings, environment, name, value);
+            for what in unfit(settings, environment, name, value).into_iter().chain(doubts) {
+                self.ui.warn(&format!("{environment}: {name} {what}"));
+            }
+        }
     }
 
     /// Asks whether to go on with something that loses data. `-y` answers.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::wanted::Wanted;
+use super::wanted::narrow;
 use super::{Context, variables};
 use crate::error::{Error, Result};
 use crate::platform;
@@ -13,7 +13,6 @@ use crate::process::environ::{Policy, build, check_limits};
 use crate::process::redact::Patterns;
 use crate::process::replace::{find, replace};
 use crate::process::resident::run_beside;
-use crate::vars::Vars;
 
 /// Run a command with the variables of an environment
 ///
@@ -26,6 +25,9 @@ pub(crate) struct RunArgs {
     /// Pass only these variables of the vault
     #[arg(long, value_name = "A,B")]
     only: Vec<String>,
+    /// Pass all but these variables of the vault
+    #[arg(long, value_name = "A,B")]
+    except: Vec<String>,
     /// Let the surrounding environment win, for these variables or for all
     #[arg(long, value_name = "A,B", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     preserve_env: Option<String>,
@@ -71,13 +73,13 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8> {
         clean: args.clean,
         keep_key: args.keep_key,
     };
-    // What is required is judged on all of it, before `--only` narrows it.
+    // What is required is judged on all of it, before `--only` and `--except` narrow it.
     let (parent, mut vars) = (&context.outside.environment, loaded.vars);
     let mut child = build(parent, &vars, &policy);
     wanted.check_required(&child)?;
     let program = find(command, context.outside.get("PATH"))?;
-    if !(args.only.is_empty() && loaded.files.is_empty()) {
-        narrow(args, &wanted, &mut vars)?;
+    if !(args.only.is_empty() && args.except.is_empty() && loaded.files.is_empty()) {
+        narrow(&mut vars, &wanted.told(), &variables(&args.only)?, &variables(&args.except)?)?;
         context.hand_over(&mut vars, &loaded.files, args.file_dir)?;
         child = build(parent, &vars, &policy);
     }
@@ -89,17 +91,4 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8> {
         Some(hidden) => run_beside(&program, &args.command, &child, &Arc::new(hidden)),
         None => replace(&program, &args.command, child),
     }
-}
-
-/// Keeps what `--only` names.
-fn narrow(args: &RunArgs, wanted: &Wanted, vars: &mut Vars) -> Result<()> {
-    let only = variables(&args.only)?;
-    if let Some(absent) = only.iter().find(|name| vars.get(name).is_none()) {
-        return Err(Error::not_found(format!(
-            "{}: there is no {absent} to pass with `--only`",
-            wanted.told()
-        )));
-    }
-    vars.retain(|name| only.is_empty() || only.contains(name));
-    Ok(())
 }

@@ -91,6 +91,11 @@ pub(crate) fn run(args: &SetArgs, context: &Context) -> Result<()> {
         Ok(outcomes)
     })?;
     tell_closed(context, environment.as_str(), &outcomes);
+    context.warn_of_values(
+        &settings,
+        &environment,
+        pairs.iter().map(|(name, value)| (name, value)),
+    );
     if context.ui.err_is_terminal() {
         tell(context, environment.as_str(), &outcomes);
         if args.pairs.iter().any(|pair| pair.contains('=')) {

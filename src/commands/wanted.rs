@@ -16,7 +16,7 @@ use crate::process::procfile::Procfile;
 use crate::secret::Secret;
 use crate::vars::Vars;
 use crate::vars::dotenv::honcho;
-use crate::vars::name::{EnvName, VarName, shown};
+use crate::vars::name::{EnvName, VarName, nearest, shown};
 use crate::vault::ENVS_FOLDER;
 use crate::vault::settings::Settings;
 use crate::vault::{Key, Project, missing};
@@ -243,11 +243,10 @@ impl Wanted {
             wrong.iter().map(|one| format!("{told}: {} {}", one.name, one.why)).collect();
         let name = if let [one] = &wrong[..] { one.name.as_str() } else { "NAME" };
         let error = Error::several(Kind::Failed, messages);
+        let who = self.settings.who_requires();
         Err(match environments.last() {
-            Some(last) => error.hint(format!(
-                "`[required]` in vault.toml asks for it; set it with `vault set -e {last} {name}`"
-            )),
-            None => error.hint("`[required]` in vault.toml asks for it"),
+            Some(last) => error.hint(format!("{who}; set it with `vault set -e {last} {name}`")),
+            None => error.hint(who),
         })
     }
 
@@ -277,17 +276,47 @@ impl Wanted {
                         none => none.insert(context.key()?),
                     };
                     let (vars, files) = decrypt(context, project, &self.settings, name, key)?;
-                    loaded.files.retain(|name| vars.get(name).is_none());
-                    loaded.files.extend(files);
                     if hides {
                         loaded.secret.overlay(vars.clone());
                     }
-                    loaded.vars.overlay(vars);
+                    loaded.lay_over(vars, files);
                 }
             }
         }
         loaded.used_a_plugin = key.is_some_and(|key| key.used_a_plugin());
         Ok(loaded)
+    }
+}
+
+/// Keeps the variables that `only` names, or all where it names none, but for those that `except` names.
+///
+/// # Errors
+///
+/// `told`, which is where they come from, has no variable of a name.
+pub(super) fn narrow(
+    vars: &mut Vars,
+    told: &str,
+    only: &BTreeSet<VarName>,
+    except: &BTreeSet<VarName>,
+) -> Result<()> {
+    if let Some(absent) = only.iter().chain(except).find(|name| vars.get(name).is_none()) {
+        let known = vars.iter().map(|(name, _)| name.as_str());
+        let hint = match nearest(absent.as_str(), known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "`vault list` shows the names".to_owned(),
+        };
+        return Err(Error::not_found(format!("{told} has no {absent}")).about(told).hint(hint));
+    }
+    vars.retain(|name| (only.is_empty() || only.contains(name)) && !except.contains(name));
+    Ok(())
+}
+
+impl Loaded {
+    /// Lays the variables of an environment over the others. `files` are those of which a program gets a path.
+    pub(super) fn lay_over(&mut self, vars: Vars, files: impl IntoIterator<Item = VarName>) {
+        self.files.retain(|name| vars.get(name).is_none());
+        self.files.extend(files);
+        self.vars.overlay(vars);
     }
 }
 

@@ -4,6 +4,7 @@
 //! are told apart by variant and put into our own words: its texts are translated, wrapped in invisible
 //! characters, and now and then quote what they were given.
 
+pub(crate) mod dotenvx;
 pub(crate) mod keys;
 mod passphrase;
 pub(crate) mod plugin;

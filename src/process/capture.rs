@@ -19,40 +19,66 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) environment: &'a [(OsString, OsString)],
 }
 
-/// Runs a program and gives its standard output, of at most 64 KiB. Its standard error is ours, so that
-/// it can explain itself or ask.
+/// Runs the command that gives a key, and gives its standard output, of at most 64 KiB.
 ///
 /// # Errors
 ///
-/// It can't be started, or ends with another status than 0.
-pub(crate) fn capture(words: &[String], around: &Surroundings<'_>) -> Result<Secret> {
+/// It can't be started, ends with another status than 0, or prints more.
+pub(crate) fn capture_key(words: &[String], around: &Surroundings<'_>) -> Result<Secret> {
     const LIMIT: usize = 64 << 10;
     let (program, arguments) = words
         .split_first()
         .ok_or_else(|| Error::failed("the command that should give a key is empty"))?;
     // Not shown where somebody gave the key itself in the place of the command.
     let told = if program.contains("AGE-") { "the command".to_owned() } else { shown(program) };
-    let output = command(program, arguments, around)
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| Error::failed(format!("cannot run `{told}`: {}", reason(&error))))?;
-    let text = Secret::new(output.stdout);
-    let status = platform::shell_status(output.status);
-    if status != 0 {
-        return Err(Error::failed(format!("`{told}` ended with status {status}")));
-    }
+    let text = capture(&told, program, arguments, around)?;
     if text.expose().len() > LIMIT {
         return Err(Error::failed(format!("`{told}` printed more than a key")));
     }
     Ok(text)
 }
 
+/// Runs a program that reads what is not ours, without any key of ours, and gives its standard output.
+///
+/// # Errors
+///
+/// As [`capture_key`], but for the size.
+pub(crate) fn capture_without_key<S: AsRef<OsStr>>(
+    program: &str,
+    arguments: &[S],
+    around: &Surroundings<'_>,
+) -> Result<Secret> {
+    let environment = keyless(around);
+    capture(program, program, arguments, &Surroundings { environment: &environment, ..*around })
+}
+
+/// Its standard error is ours, so that it can explain itself or ask.
+fn capture<S: AsRef<OsStr>>(
+    told: &str,
+    program: &str,
+    arguments: &[S],
+    around: &Surroundings<'_>,
+) -> Result<Secret> {
+    let output = command(program, arguments, around)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| Error::failed(format!("cannot run `{told}`: {}", reason(&error))))?;
+    let text = Secret::new(output.stdout);
+    match platform::shell_status(output.status) {
+        0 => Ok(text),
+        status => Err(Error::failed(format!("`{told}` ended with status {status}"))),
+    }
+}
+
+fn keyless(around: &Surroundings<'_>) -> Vec<(OsString, OsString)> {
+    around.environment.iter().filter(|(name, _)| !carries_a_key(name)).cloned().collect()
+}
+
 /// What git says, without the line end. None where it says nothing, fails, or isn't there.
 pub(crate) fn git(arguments: &[&OsStr], around: &Surroundings<'_>) -> Option<String> {
     // git starts helpers that the repository around us may choose; they get no key.
-    let environment: Vec<_> =
-        around.environment.iter().filter(|(name, _)| !carries_a_key(name)).cloned().collect();
-    let around = &Surroundings { folder: around.folder, environment: &environment };
+    let environment = keyless(around);
+    let around = &Surroundings { environment: &environment, ..*around };
     let arguments = [&["-c", "core.fsmonitor=false"].map(OsStr::new)[..], arguments].concat();
     let output = command("git", &arguments, around).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;

@@ -16,4 +16,4 @@ pub(crate) mod resident;
 pub(crate) mod supervise;
 pub(crate) mod units;
 
-pub(crate) use self::capture::{Surroundings, capture, git};
+pub(crate) use self::capture::{Surroundings, capture_key, capture_without_key, git};

@@ -5,6 +5,7 @@
 //! Nothing here prompts, prints, or looks at the process's environment or clock.
 
 pub(crate) mod exposure;
+mod lint;
 pub(crate) mod pins;
 mod project;
 mod requirements;
@@ -13,9 +14,10 @@ pub(crate) mod team;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::lint::doubts;
 pub use self::project::Project;
 pub(crate) use self::project::{ENVS_FOLDER, join, refuse};
-pub(crate) use self::requirements::missing;
+pub(crate) use self::requirements::{missing, unfit};
 
 use crate::crypto::keys::Identity;
 use crate::error::{Kind, Result, shown_path};

@@ -16,7 +16,9 @@ use crate::vars::name::{EnvName, nearest};
 pub(crate) const ENVS_FOLDER: &str = "envs";
 /// The project's settings.
 const SETTINGS_FILE: &str = "vault.toml";
-/// `vault.toml` is written by hand.
+/// The names that an app wants, in many projects.
+const EXAMPLE_FILE: &str = ".env.example";
+/// Both are written by hand.
 const SETTINGS_LIMIT: usize = 64 << 10;
 
 /// A folder that has a `vault.toml`, or an `envs` folder with environments.
@@ -167,13 +169,21 @@ impl Project {
         }
     }
 
-    /// What `vault.toml` says, or nothing if there is none.
+    /// What `vault.toml` says, or nothing if there is none. Without its `[required]`, the names of
+    /// `.env.example` are required.
     pub(crate) fn settings(&self) -> Result<Settings> {
+        let read = |path: &Path| file::read(path, &self.root, SETTINGS_LIMIT);
         let path = self.near.join(SETTINGS_FILE);
-        match file::read(&path, &self.root, SETTINGS_LIMIT)? {
-            Some(bytes) => Settings::parse(&bytes, &path),
-            None => Ok(Settings::default()),
+        let mut settings = match read(&path)? {
+            Some(bytes) => Settings::parse(&bytes, &path)?,
+            None => Settings::default(),
+        };
+        if !settings.has_required
+            && let Some(text) = read(&self.near.join(EXAMPLE_FILE))?
+        {
+            settings.require_example(&text);
         }
+        Ok(settings)
     }
 
     /// Changes an environment under the lock of its folder: reads it, has `change` change it, and

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::lint::is_scheme;
 use super::settings::{Requirement, Settings, ValueKind};
 use crate::vars::name::{EnvName, VarName, shown};
 
@@ -21,18 +22,35 @@ pub(crate) fn missing<'a>(
     environments: &[EnvName],
     value: impl Fn(&VarName) -> Option<Vec<u8>>,
 ) -> Vec<Missing<'a>> {
-    let concerned = |requirement: &Requirement| match &requirement.envs {
-        Some(only) => only.iter().any(|name| environments.contains(name)),
-        None => true,
-    };
     settings
         .required
         .iter()
-        .filter(|(_, requirement)| concerned(requirement))
+        .filter(|(_, requirement)| concerns(requirement, environments))
         .filter_map(|(name, requirement)| {
             problem(requirement, value(name).as_deref()).map(|why| Missing { name, why })
         })
         .collect()
+}
+
+/// What is wrong with a value that is to be stored under this name, to be read behind the name.
+pub(crate) fn unfit(
+    settings: &Settings,
+    environment: &EnvName,
+    name: &VarName,
+    value: &[u8],
+) -> Option<String> {
+    let requirement = settings.required.get(name)?;
+    let concerned = concerns(requirement, std::slice::from_ref(environment));
+    // An empty one that has to be there is not missing, it is empty.
+    match problem(requirement, Some(value)).filter(|_| concerned) {
+        Some(_) if value.is_empty() => Some("is empty, which counts as missing".to_owned()),
+        other => other,
+    }
+}
+
+fn concerns(requirement: &Requirement, environments: &[EnvName]) -> bool {
+    let only = requirement.envs.as_ref();
+    only.is_none_or(|only| only.iter().any(|name| environments.contains(name)))
 }
 
 fn problem(requirement: &Requirement, value: Option<&[u8]>) -> Option<String> {
@@ -77,9 +95,7 @@ fn looks_like(kind: &ValueKind, value: &[u8]) -> bool {
 /// `scheme:something` without blanks (RFC 3986, section 3.1).
 fn is_url(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else { return false };
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-    scheme.bytes().next().is_some_and(|first| first.is_ascii_alphabetic())
-        && scheme.bytes().all(inner)
+    is_scheme(scheme)
         && !rest.is_empty()
         && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }

@@ -11,6 +11,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use crate::error::{Error, Result, shown_path};
+use crate::vars::dotenv::example;
 use crate::vars::name::{EnvName, VarName, nearest, shown};
 
 /// What `vault.toml` says.
@@ -20,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) default: Option<EnvName>,
     /// What an environment must have before a command starts.
     pub(crate) required: BTreeMap<VarName, Requirement>,
+    /// There is a table `[required]`, be it an empty one.
+    pub(crate) has_required: bool,
     /// Loader variables that may be stored here.
     pub(crate) loader: Vec<VarName>,
     /// How `start` treats processes.
@@ -80,10 +83,24 @@ pub(crate) struct Requirement {
     pub(crate) envs: Option<Vec<EnvName>>,
     /// It may be missing: by `optional`, or because the platform gives it.
     pub(crate) optional: bool,
+    /// The platform gives it, so nobody stores it.
+    pub(crate) platform: bool,
     /// An empty value counts as there.
     pub(crate) allow_empty: bool,
     /// The fewest bytes of the value.
     pub(crate) min: usize,
+}
+
+impl Requirement {
+    /// That it is there.
+    const OF_AN_EXAMPLE: Self = Self {
+        kind: ValueKind::String,
+        envs: None,
+        optional: false,
+        platform: false,
+        allow_empty: true,
+        min: 0,
+    };
 }
 
 /// What a value has to look like.
@@ -108,6 +125,23 @@ pub(crate) enum ValueKind {
 const KINDS: [&str; 7] = ["string", "int", "bool", "url", "pem", "base64", "enum"];
 
 impl Settings {
+    /// Requires the names of an `.env.example`, with any value, where there is no `[required]`. `PORT` is a
+    /// thing of the platform.
+    pub(crate) fn require_example(&mut self, text: &[u8]) {
+        let names = example::names(text).into_iter();
+        let names = names.filter(|name| !name.is_ours() && name.as_str() != "PORT");
+        self.required.extend(names.map(|name| (name, Requirement::OF_AN_EXAMPLE)));
+    }
+
+    /// Why a name is required, to be read in a hint.
+    pub(crate) fn who_requires(&self) -> &'static str {
+        if self.has_required {
+            "`[required]` in vault.toml asks for it"
+        } else {
+            "`.env.example` lists it, and vault.toml has no `[required]`"
+        }
+    }
+
     /// Reads the text of `vault.toml`, which lies at `path`.
     pub(crate) fn parse(bytes: &[u8], path: &Path) -> Result<Self> {
         let text = std::str::from_utf8(bytes)
@@ -136,6 +170,7 @@ impl Reader<'_> {
             match name.get_ref().as_ref() {
                 "default" => settings.default = Some(self.parsed(value, "an environment name")?),
                 "required" => {
+                    settings.has_required = true;
                     for (name, value) in self.table(value)? {
                         let variable = self.name(name)?;
                         settings.required.insert(variable, self.requirement(value)?);
@@ -204,6 +239,7 @@ impl Reader<'_> {
             kind: ValueKind::String,
             envs: None,
             optional: false,
+            platform: false,
             allow_empty: false,
             min: 0,
         };
@@ -227,7 +263,9 @@ impl Reader<'_> {
                         self.error(value.span().start, "`min` is not a number of bytes")
                     })?;
                 }
-                "from" if value.get_ref().as_str() == Some("platform") => found.optional = true,
+                "from" if value.get_ref().as_str() == Some("platform") => {
+                    (found.optional, found.platform) = (true, true);
+                }
                 "from" => {
                     return Err(self.error(value.span().start, "`from` can only be \"platform\""));
                 }

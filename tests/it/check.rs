@@ -90,7 +90,7 @@ fn without_a_key_it_says_what_it_did_not_look_at() {
         1,
         &format!(
             "note: Procfile: valid procfile detected (web)\n\
-             note: no private key: what is stored was not decrypted, and `[required]` was only checked by name\n\
+             note: no private key: what is stored was not decrypted, and what is required was only checked by name\n\
              error: staging: B is missing\n\
              warning: staging: {ALONE}\nnote: staging: readable, 1 value\n"
         ),

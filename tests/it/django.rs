@@ -236,7 +236,11 @@ fn a_missing_required_setting_stops_it_before_python_starts() {
     let started = shop.sandbox.path("project/started");
     assert!(!started.exists(), "Python was started");
 
-    shop.set(["SECRET_KEY=too-short"]);
+    shop.sandbox.vault(["set", "-e", "production", "SECRET_KEY=too-short"]).run().expect(
+        0,
+        "",
+        "vault: production: SECRET_KEY is shorter than 50 bytes\n",
+    );
     check().expect_like(
         125,
         "",

@@ -23,27 +23,35 @@ const PIECES: [&str; 40] = [
     ">", "{", "[", "~", "null", "é", "\u{2028}", "🔑",
 ];
 
-/// Values by name: the vectors, and as many random ones. The same in each run.
-fn values() -> BTreeMap<String, String> {
-    let data: Value = serde_json::from_str(VECTORS).unwrap();
-    let vectors = data["vectors"].as_array().unwrap().iter();
-    let mut all: Vec<String> =
-        vectors.map(|case| case["value"].as_str().unwrap().to_owned()).collect();
+/// So many texts of less than `longest` pieces. The same in each run.
+pub(crate) fn texts(count: usize, longest: usize, pieces: &[&str]) -> Vec<String> {
     // Numerical Recipes' generator, of which the high bits are good enough.
     let mut state = 20_261_124_u32;
     let mut below = |limit: usize| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         usize::try_from(state >> 8).unwrap() % limit
     };
-    for _ in 0..300 {
-        let count = below(9);
-        all.push((0..count).map(|_| PIECES[below(PIECES.len())]).collect());
-    }
-    all.into_iter().enumerate().map(|(number, value)| (format!("V{number}"), value)).collect()
+    let mut text = || {
+        let length = below(longest);
+        (0..length).map(|_| pieces[below(pieces.len())]).collect()
+    };
+    (0..count).map(|_| text()).collect()
+}
+
+/// Values by name: the vectors, and as many random ones. The same in each run.
+pub(crate) fn values() -> BTreeMap<String, String> {
+    let data: Value = serde_json::from_str(VECTORS).unwrap();
+    let vectors = data["vectors"].as_array().unwrap().iter();
+    let vectors = vectors.map(|case| case["value"].as_str().unwrap().to_owned());
+    vectors
+        .chain(texts(300, 9, &PIECES))
+        .enumerate()
+        .map(|(number, value)| (format!("V{number}"), value))
+        .collect()
 }
 
 /// A vault with the values that `wanted` says yes to, and those.
-fn vault(wanted: impl Fn(&str) -> bool) -> (Sandbox, BTreeMap<String, String>) {
+pub(crate) fn vault(wanted: impl Fn(&str) -> bool) -> (Sandbox, BTreeMap<String, String>) {
     let mut values = values();
     values.retain(|_, value| wanted(value));
     let alice = Sandbox::new();
@@ -54,7 +62,7 @@ fn vault(wanted: impl Fn(&str) -> bool) -> (Sandbox, BTreeMap<String, String>) {
     (alice, values)
 }
 
-fn write(alice: &Sandbox, format: &str) {
+pub(crate) fn write(alice: &Sandbox, format: &str) {
     alice.vault(["export", "-e", "staging", format, "-o", "out"]).run().expect(0, "", "");
 }
 
@@ -67,7 +75,7 @@ fn environment(output: &Output) -> BTreeMap<String, String> {
 }
 
 #[track_caller]
-fn same(who: &str, got: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) {
+pub(crate) fn same(who: &str, got: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) {
     for (name, value) in wanted {
         assert_eq!(got.get(name), Some(value), "{name} of {who}");
     }
@@ -76,7 +84,11 @@ fn same(who: &str, got: &BTreeMap<String, String>, wanted: &BTreeMap<String, Str
 
 /// What a script of Python prints as a JSON object of what it finds in the file `out`.
 #[track_caller]
-fn by_python(alice: &Sandbox, module: &str, script: &str) -> Option<BTreeMap<String, String>> {
+pub(crate) fn by_python(
+    alice: &Sandbox,
+    module: &str,
+    script: &str,
+) -> Option<BTreeMap<String, String>> {
     let python = needs_python(module)?;
     let script = format!("import json, sys\n{script}\nprint(json.dumps(found))");
     let output = alice.program(python, ["-c", &script]).run().success();
@@ -103,7 +115,7 @@ fn shells_source_and_evaluate_it() {
     }
 }
 
-fn write_again(alice: &Sandbox, format: &str) {
+pub(crate) fn write_again(alice: &Sandbox, format: &str) {
     alice.vault(["export", "-y", "-e", "staging", format, "-o", "out"]).run().expect(0, "", "");
 }
 

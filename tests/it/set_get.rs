@@ -333,7 +333,7 @@ fn get_gives_a_json_string_by_either_flag() {
     on_staging(&sandbox, "get", &["--format", "json", "B"]).run().expect(
         1,
         "",
-        "vault: B: the value is not UTF-8 text, and JSON can't hold it\n",
+        "vault: B: the value is not UTF-8, which the json format cannot hold\n",
     );
 }
 

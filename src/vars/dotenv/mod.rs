@@ -29,6 +29,8 @@
 
 pub(crate) mod buffer;
 pub(crate) mod docker;
+pub(crate) mod dotenvx;
+pub(crate) mod example;
 pub(crate) mod honcho;
 mod read;
 mod write;
@@ -50,8 +52,20 @@ pub(crate) struct Entry {
     /// The comment lines directly above it, each without its `#` and one blank.
     pub(crate) note: String,
     /// The line of its name, from 1.
-    #[cfg(test)]
     pub(crate) line: usize,
+    /// What stood around its value.
+    pub(crate) quotes: Quotes,
+}
+
+/// What stands around a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quotes {
+    /// Nothing.
+    None,
+    /// `'…'`
+    Single,
+    /// `"…"`
+    Double,
 }
 
 /// Why a text can't be read by the rules of another program.

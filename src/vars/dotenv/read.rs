@@ -5,7 +5,7 @@ use std::mem;
 
 use zeroize::Zeroizing;
 
-use super::{Code, Entry, Problem, check_control, check_controls};
+use super::{Code, Entry, Problem, Quotes, check_control, check_controls};
 use crate::secret::Secret;
 use crate::vars::name::{NameError, VarName};
 
@@ -133,19 +133,15 @@ impl<'a> Reader<'a> {
             self.report(line, Some(&name), Code::Duplicate { first });
         }
         match self.value() {
-            Ok(value) => self.entries.push(Entry {
-                name,
-                value,
-                note,
-                #[cfg(test)]
-                line,
-            }),
+            Ok((value, quotes)) => {
+                self.entries.push(Entry { name, value, note, line, quotes });
+            }
             Err((line, code)) => self.report(line, Some(&name), code),
         }
     }
 
     /// Reads the value behind the next `=` and goes to the line after it.
-    fn value(&mut self) -> Result<Secret, (usize, Code)> {
+    fn value(&mut self) -> Result<(Secret, Quotes), (usize, Code)> {
         let line = self.line;
         let text = self.rest.split_once('=').map_or("", |(_, value)| value);
         let text = text.trim_start_matches(BLANKS);
@@ -157,11 +153,13 @@ impl<'a> Reader<'a> {
                 return Err((line, Code::TripleQuote));
             }
             if let Some(body) = text.strip_prefix(quote) {
-                return self.quoted(body, quote);
+                let quotes = if quote == '"' { Quotes::Double } else { Quotes::Single };
+                return self.quoted(body, quote).map(|value| (value, quotes));
             }
         }
         self.next_line();
-        bare(first_line(text)).map_err(|code| (line, code))
+        let value = bare(first_line(text)).map_err(|code| (line, code))?;
+        Ok((value, Quotes::None))
     }
 
     /// Reads a quoted value from behind its opening quote.

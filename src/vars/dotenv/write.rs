@@ -45,6 +45,9 @@ pub(crate) enum Why {
     /// The value is not in Unicode's form NFC, into which the reader puts it.
     #[error("the value holds letters with accents in parts")]
     NotComposed,
+    /// The value would reach its program with escapes in it.
+    #[error("the value holds a backslash or a control character")]
+    Dumped,
     /// The note would not be read back.
     #[error("the note holds a control character")]
     NoteControl,

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use zeroize::Zeroizing;
 
-pub(crate) use self::text::github_masks;
+pub(crate) use self::text::{github_masks, json_word, kamal_word, shell_word};
 use super::Vars;
 use super::dotenv::Unrepresentable;
 

@@ -14,6 +14,9 @@ use crate::vars::name::VarName;
 /// What a writer gives.
 pub(super) type Written = Result<Zeroizing<Vec<u8>>, Unrepresentable>;
 
+/// What a writer of one value alone gives.
+type Word = Result<Zeroizing<Vec<u8>>, Why>;
+
 /// Lets `one` write each variable. There is room for the longest form of all, `growth` bytes for each byte and
 /// `around` beside them: a buffer that grows leaves copies of values behind.
 fn each(
@@ -83,11 +86,43 @@ pub(super) fn dotenv(vars: &Vars, _: &Options<'_>) -> Written {
 /// For a POSIX shell: `.` or `eval`. Any bytes but NUL.
 pub(super) fn shell(vars: &Vars, _: &Options<'_>) -> Written {
     each(vars, 4, "export =''\n".len(), |out, name, value| {
-        put(out, &[b"export ", name.as_str().as_bytes(), b"='"]);
-        escaped(out, without_nul(value)?, |byte| (byte == b'\'').then_some(br"'\''"));
-        put(out, &[b"'\n"]);
+        put(out, &[b"export ", name.as_str().as_bytes(), b"="]);
+        put_shell_word(out, value)?;
+        put(out, &[b"\n"]);
         Ok(())
     })
+}
+
+fn put_shell_word(out: &mut Vec<u8>, value: &[u8]) -> Result<(), Why> {
+    out.push(b'\'');
+    escaped(out, without_nul(value)?, |byte| (byte == b'\'').then_some(br"'\''"));
+    out.push(b'\'');
+    Ok(())
+}
+
+/// A value alone as a word of a POSIX shell.
+pub(crate) fn shell_word(value: &[u8]) -> Word {
+    let mut out = Zeroizing::new(Vec::with_capacity(4 * value.len() + 2));
+    put_shell_word(&mut out, value)?;
+    Ok(out)
+}
+
+/// A value alone as a JSON string.
+pub(crate) fn json_word(value: &[u8]) -> Word {
+    let mut out = Zeroizing::new(Vec::with_capacity(6 * value.len() + 2));
+    json_string(&mut out, text(value)?, false);
+    Ok(out)
+}
+
+/// A value alone for `$(…)` in the secrets file of Kamal. That takes what the command prints as it is, less one
+/// line end; but Kamal writes it into docker's file for the container as Ruby's `String#dump` does, and there a
+/// control character becomes an escape, and a backslash two.
+pub(crate) fn kamal_word(value: &[u8]) -> Word {
+    let letters = plain(value)?;
+    if letters.contains(|c: char| c.is_ascii_control() || c == '\\') {
+        return Err(Why::Dumped);
+    }
+    Ok(Zeroizing::new(value.to_vec()))
 }
 
 /// For fish, in which `\` is special between single quotes too.

@@ -33,6 +33,29 @@ pub(crate) fn needs_python(module: &str) -> Option<PathBuf> {
     found
 }
 
+/// The folder of the installed packages of `tests/data/package.json`, if `module` is among them: the one named
+/// by `VAULT_TEST_NODE`, else the gate's own.
+#[track_caller]
+pub(crate) fn needs_node(module: &str) -> Option<PathBuf> {
+    let gate = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ci-node");
+    let named = std::env::var_os("VAULT_TEST_NODE").map(PathBuf::from);
+    let folders = named.into_iter().chain([gate]).map(|folder| folder.join("node_modules"));
+    let found = folders.into_iter().find(|modules| modules.join(module).exists());
+    if found.is_none() {
+        skip(&format!("the package {module} of Node"));
+    }
+    found.filter(|_| needs("node"))
+}
+
+/// Whether a program is there that no package of Debian brings: without it the test passes by, always.
+pub(crate) fn is_there(program: &str) -> bool {
+    let found = find_program(program).is_some();
+    if !found {
+        println!("skipped: needs {program}");
+    }
+    found
+}
+
 /// A user id that this process may switch to and that is not its own.
 #[track_caller]
 pub(crate) fn needs_other_user() -> Option<u32> {
