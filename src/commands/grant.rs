@@ -297,7 +297,7 @@ fn committer(
         .map(OsStr::new)
         .to_vec();
     words.push(path.as_os_str());
-    let said = crate::process::git(&words, &context.surroundings())?;
+    let said = crate::process::git::git(&words, &context.surroundings())?;
     let field = |start: &str| said.lines().find_map(|line| line.strip_prefix(start));
     if said.starts_with("0000000") {
         return Some("the request is not committed yet".to_owned());

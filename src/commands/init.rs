@@ -14,7 +14,7 @@ use crate::cli::ui::count;
 use crate::crypto::keys::{Identity, PublicKey};
 use crate::error::{Error, Result};
 use crate::format::{Author, FormerName, NewFile, NewMember, Opened, Record, VaultFile};
-use crate::process::git;
+use crate::process::git::git;
 use crate::vars::name::{EnvName, MemberName};
 use crate::vault::exposure::{clock_is_poisoned, time_of_new_key, time_of_removal};
 use crate::vault::{Key, Project, Vault, join};

@@ -1,4 +1,4 @@
-//! Small helper programs whose output we want: `git`, and the command that gives a key.
+//! Small helper programs whose output we want: the command that gives a key, and what reads the files of others.
 #![expect(clippy::disallowed_types, reason = "this room starts programs")]
 
 use std::ffi::{OsStr, OsString};
@@ -70,23 +70,15 @@ fn capture<S: AsRef<OsStr>>(
     }
 }
 
-fn keyless(around: &Surroundings<'_>) -> Vec<(OsString, OsString)> {
+pub(super) fn keyless(around: &Surroundings<'_>) -> Vec<(OsString, OsString)> {
     around.environment.iter().filter(|(name, _)| !carries_a_key(name)).cloned().collect()
 }
 
-/// What git says, without the line end. None where it says nothing, fails, or isn't there.
-pub(crate) fn git(arguments: &[&OsStr], around: &Surroundings<'_>) -> Option<String> {
-    // git starts helpers that the repository around us may choose; they get no key.
-    let environment = keyless(around);
-    let around = &Surroundings { environment: &environment, ..*around };
-    let arguments = [&["-c", "core.fsmonitor=false"].map(OsStr::new)[..], arguments].concat();
-    let output = command("git", &arguments, around).stderr(Stdio::null()).output().ok()?;
-    let text = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
-    let text = text.trim_end_matches(['\r', '\n']);
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
-fn command<S: AsRef<OsStr>>(program: &str, arguments: &[S], around: &Surroundings<'_>) -> Command {
+pub(super) fn command<S: AsRef<OsStr>>(
+    program: &str,
+    arguments: &[S],
+    around: &Surroundings<'_>,
+) -> Command {
     let mut command = Command::new(program);
     command
         .args(arguments)

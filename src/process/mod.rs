@@ -8,6 +8,7 @@ pub(crate) mod control;
 pub(crate) mod editor;
 pub(crate) mod environ;
 pub(crate) mod formation;
+pub(crate) mod git;
 pub(crate) mod output;
 pub(crate) mod procfile;
 pub(crate) mod redact;
@@ -16,4 +17,4 @@ pub(crate) mod resident;
 pub(crate) mod supervise;
 pub(crate) mod units;
 
-pub(crate) use self::capture::{Surroundings, capture_key, capture_without_key, git};
+pub(crate) use self::capture::{Surroundings, capture_key, capture_without_key};
