@@ -87,6 +87,7 @@ enum Command {
     Edit(commands::edit::EditArgs),
     #[command(visible_alias = "ls")]
     List(commands::list::ListArgs),
+    Log(commands::log::LogArgs),
     Run(commands::run::RunArgs),
     Start(commands::start::StartArgs),
     Check(commands::check::CheckArgs),
@@ -105,6 +106,10 @@ enum Command {
     Rotate(commands::rotate::RotateArgs),
     Trust(commands::trust::TrustArgs),
     Key(commands::key::KeyArgs),
+    Resolve(commands::resolve::ResolveArgs),
+    GitSetup(commands::git_setup::GitSetupArgs),
+    GitMerge(commands::git_merge::GitMergeArgs),
+    GitTextconv(commands::git_textconv::GitTextconvArgs),
     Completions(completions::CompletionsArgs),
     /// Print the version
     Version,
@@ -182,6 +187,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<u8> {
         Command::Get(args) => commands::get::run(args, context),
         Command::Unset(args) => commands::unset::run(args, context),
         Command::List(args) => commands::list::run(args, context),
+        Command::Log(args) => commands::log::run(args, context),
         Command::Import(args) => commands::import::run(args, context),
         Command::Export(args) => commands::export::run(args, context),
         Command::Edit(args) => commands::edit::run(args, context),
@@ -193,6 +199,10 @@ fn dispatch(command: &Command, context: &Context) -> Result<u8> {
         Command::Rotate(args) => commands::rotate::run(args, context),
         Command::Trust(args) => commands::trust::run(args, context),
         Command::Key(args) => commands::key::run(args, context),
+        Command::Resolve(args) => commands::resolve::run(args, context),
+        Command::GitSetup(args) => commands::git_setup::run(args, context),
+        Command::GitMerge(args) => commands::git_merge::run(args, context),
+        Command::GitTextconv(args) => commands::git_textconv::run(args, context),
         Command::Completions(args) => completions::run(args, context),
         Command::Version => {
             context.ui.out(format!("vault {}\n", env!("CARGO_PKG_VERSION")).as_bytes())
@@ -277,7 +287,7 @@ fn nearest(suggested: &ContextValue) -> Option<String> {
 
 /// A word that is no command of this version: one that is planned, or one of another program's.
 fn not_a_command(error: &clap::Error) -> Option<Error> {
-    const PLANNED: [&str; 5] = ["git-setup", "log", "man", "resolve", "scan"];
+    const PLANNED: [&str; 2] = ["man", "scan"];
     if error.kind() != ErrorKind::InvalidSubcommand {
         return None;
     }

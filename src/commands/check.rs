@@ -5,14 +5,15 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use clap::Args;
-use serde_json::json;
 
 use super::Context;
+use super::against::against;
+use super::findings::{Findings, Form};
 use super::pins::Purpose;
 use super::wanted::{Item, Loaded, Wanted};
 use crate::cli::ui::count;
 use crate::crypto::keys::Identity;
-use crate::error::{Error, Kind, Result, shown_path};
+use crate::error::{Kind, Result, shown_path};
 use crate::process::environ::{Policy, build};
 use crate::process::formation::DEFAULT_PORT;
 use crate::process::procfile::Procfile;
@@ -31,55 +32,12 @@ pub(crate) struct CheckArgs {
     /// Count warnings as errors
     #[arg(long)]
     strict: bool,
-}
-
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Level {
-    /// It is as it should be.
-    Fine,
-    /// It will not work, or can't be trusted.
-    Error,
-    /// It may not be what was meant.
-    Warning,
-    /// What was found in order, or was not looked at.
-    Note,
-}
-
-impl Level {
-    /// For people and programs.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Fine => "ok",
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Note => "note",
-        }
-    }
-}
-
-/// What was found so far.
-#[derive(Default)]
-struct Findings(Vec<(Level, String)>);
-
-impl Findings {
-    fn error(&mut self, text: impl Into<String>) {
-        self.0.push((Level::Error, text.into()));
-    }
-
-    fn warn(&mut self, text: impl Into<String>) {
-        self.0.push((Level::Warning, text.into()));
-    }
-
-    fn note(&mut self, text: impl Into<String>) {
-        self.0.push((Level::Note, text.into()));
-    }
-
-    fn failed(&mut self, error: &Error) {
-        for message in error.messages() {
-            self.error(message.clone());
-        }
-    }
+    /// Compare with the environments of this commit: what a merge would put back, remove or let in
+    #[arg(long, value_name = "REV")]
+    against: Option<String>,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value = "text")]
+    format: Form,
 }
 
 /// Runs it. The status is 0 or 1.
@@ -94,13 +52,15 @@ pub(crate) fn run(args: &CheckArgs, context: &Context) -> Result<u8> {
             check_procfile(context, &wanted, &dotenv.vars, &mut found);
             if let Some(project) = &wanted.project {
                 check_environments(context, project, &wanted, &dotenv.vars, &mut found);
+                if let Some(rev) = &args.against {
+                    against(rev, &wanted.environments(), project, context, &mut found)?;
+                }
             }
         }
         Err(error) => found.failed(&error),
     }
-    tell(context, &found)?;
-    let bad = |level: Level| level == Level::Error || (args.strict && level == Level::Warning);
-    Ok(u8::from(found.0.iter().any(|(level, _)| bad(*level))))
+    found.tell(args.format, context)?;
+    Ok(u8::from(found.is_bad(args.strict)))
 }
 
 /// The variables of the dotenv files, and what is wrong with those.
@@ -346,19 +306,4 @@ fn check_names(vaults: &[Vault], found: &mut Findings) {
             ));
         }
     }
-}
-
-fn tell(context: &Context, found: &Findings) -> Result<()> {
-    let text = if context.ui.json {
-        let all: Vec<_> = found
-            .0
-            .iter()
-            .map(|(level, message)| json!({ "level": level.word(), "message": message }))
-            .collect();
-        format!("{}\n", serde_json::Value::Array(all))
-    } else {
-        let line = |(level, message): &(Level, String)| format!("{}: {message}\n", level.word());
-        found.0.iter().map(line).collect::<Vec<_>>().concat()
-    };
-    context.ui.out(text.as_bytes())
 }

@@ -4,8 +4,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::Context;
-use super::check::Level;
 use super::edit::ANY_TIER;
+use super::findings::Level;
 use super::keys::{KeyPlace, in_keyring};
 use crate::cli::editor as builtin;
 use crate::crypto::keys::Identity;

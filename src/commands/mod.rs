@@ -1,5 +1,6 @@
 //! One file for each subcommand: what can be typed, and the story of what happens then.
 
+mod against;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod control;
@@ -8,7 +9,11 @@ pub(crate) mod doctor;
 pub(crate) mod edit;
 pub(crate) mod export;
 mod files;
+mod findings;
 pub(crate) mod get;
+pub(crate) mod git_merge;
+pub(crate) mod git_setup;
+pub(crate) mod git_textconv;
 pub(crate) mod grant;
 pub(crate) mod import;
 mod incoming;
@@ -16,10 +21,13 @@ pub(crate) mod init;
 pub(crate) mod key;
 mod keys;
 pub(crate) mod list;
+pub(crate) mod log;
 pub(crate) mod members;
+mod merging;
 pub(crate) mod pins;
 mod recovery;
 pub(crate) mod request;
+pub(crate) mod resolve;
 pub(crate) mod revoke;
 pub(crate) mod rotate;
 pub(crate) mod run;
@@ -369,6 +377,13 @@ pub(crate) fn day(time: u64) -> String {
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// A moment as `2026-11-23 09:26:40`, in UTC, of seconds since 1970.
+pub(crate) fn moment(time: u64) -> String {
+    let seconds = time % 86_400;
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{} {hours:02}:{minutes:02}:{seconds:02}", day(time))
 }
 
 #[cfg(test)]

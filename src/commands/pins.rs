@@ -99,6 +99,17 @@ impl Context {
         })
     }
 
+    /// Remembers a data key that a merge has made and that stands nowhere yet.
+    pub(super) fn note_made(&self, made: Seen) -> Result<()> {
+        match self.memory_path().filter(|_| self.outside.get("VAULT_PIN").is_none()) {
+            Some(path) => self.remember(&path, |memory| {
+                memory.note_made(made);
+                Ok(())
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Changes the memory. Where it can't be written that is a notice on a terminal.
     pub(super) fn remember(
         &self,
@@ -284,7 +295,12 @@ fn damaged(path: &Path) -> Error {
     )
 }
 
-fn by_pin(pinned: &Pinned, vault: &Vault, opened: &Opened, purpose: Purpose) -> Result<()> {
+pub(super) fn by_pin(
+    pinned: &Pinned,
+    vault: &Vault,
+    opened: &Opened,
+    purpose: Purpose,
+) -> Result<()> {
     let environment = vault.environment();
     let told = match pinned.judge(environment, &opened.fingerprint()) {
         PinVerdict::Newest => return Ok(()),

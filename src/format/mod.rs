@@ -22,6 +22,7 @@ pub(crate) use self::member::{Author, Former, FormerName, Member, NewMember};
 pub(crate) use self::open::{Opened, Proof};
 pub(crate) use self::record::{Content, Record, RecordKind};
 pub(crate) use self::scan::FILE_LIMIT;
+pub(crate) use self::text::environment_of;
 
 use crate::crypto::keys::PublicKey;
 use crate::error::{Error, Kind, shown_path};
@@ -37,6 +38,7 @@ fn lp(x: &[u8]) -> [u8; 8] {
 }
 
 /// One environment as its file says. Nothing in it is authenticated until [`VaultFile::open`] says so.
+#[derive(Clone)]
 pub(crate) struct VaultFile {
     /// The environment, equal to the file's own name.
     pub(crate) environment: EnvName,
@@ -86,7 +88,9 @@ impl Fault {
             line,
             format!("{what} was written under another data key, as before a rotation"),
         )
-        .hint("take one version of the file whole from git, then make the other change again")
+        .hint(
+            "`vault resolve` merges two versions; without a merge, take one of them whole from git",
+        )
     }
 
     #[must_use]

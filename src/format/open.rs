@@ -133,6 +133,16 @@ impl VaultFile {
         }
     }
 
+    /// Opens another version of a file that is open already, under the same data key: also one in which the
+    /// member who opened it stands not yet.
+    ///
+    /// # Errors
+    ///
+    /// It is under another data key, or a vouch is false.
+    pub(crate) fn open_like(&self, opened: &Opened) -> Result<Opened, Fault> {
+        self.verified(opened.data_key.clone(), &opened.me, &opened.identity)
+    }
+
     /// Opens the file with the passphrase of a recovery member.
     pub(crate) fn open_locked(&self, passphrase: &Secret) -> Result<Opened, Fault> {
         let locked = self

@@ -154,6 +154,11 @@ impl Record {
         self.changed
     }
 
+    /// The line of its value in the file; 0 for one that is not in a file yet.
+    pub(crate) fn line(&self) -> usize {
+        self.line
+    }
+
     /// Which data key it was made under.
     pub(crate) fn key_id(&self) -> [u8; KEY_ID_LEN] {
         array(&self.bytes, 0).unwrap_or_default()

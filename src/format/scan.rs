@@ -41,9 +41,8 @@ pub(crate) fn scan(text: &str) -> Result<Lines, Fault> {
             return Err(fault("the line is over 2 MiB"));
         }
         if is_conflict_marker(line) {
-            return Err(fault("a git conflict marker: two versions of the file stand here").hint(
-                "delete the marker lines so that both blocks stay, or take one side by `git checkout --ours` or `--theirs`",
-            ));
+            return Err(fault("a git conflict marker: two versions of the file stand here")
+                .hint("`vault resolve` merges the versions that git has"));
         }
         if line.trim_start_matches([' ', '\t']).starts_with('[') {
             headers += 1;

@@ -49,6 +49,14 @@ impl VaultFile {
     }
 }
 
+/// The environment that a text says it is, if it says so as our own writer does.
+pub(crate) fn environment_of(text: &[u8]) -> Option<EnvName> {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let line = lines.find_map(|line| line.strip_prefix(b"environment = \""))?;
+    let name = line.split(|byte| *byte == b'"').next()?;
+    std::str::from_utf8(name).ok()?.parse().ok()
+}
+
 struct Reader {
     lines: Lines,
 }

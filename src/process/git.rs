@@ -33,6 +33,12 @@ pub(crate) fn git_output(arguments: &[&OsStr], around: &Surroundings<'_>) -> Res
     Err(failed(&String::from_utf8_lossy(&output.stderr)))
 }
 
+/// The status that git ends with; None where it isn't there, or is ended by a signal.
+pub(crate) fn git_status(arguments: &[&OsStr], around: &Surroundings<'_>) -> Option<i32> {
+    let mut command = asked(arguments, around);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?.code()
+}
+
 /// Hands each part of what git prints to `each`, as it comes, without the `separator` behind it. `each` says
 /// whether it wants to see more.
 ///
@@ -145,7 +151,7 @@ impl Running {
         let mut said = String::new();
         if let Some(stderr) = &mut self.child.stderr {
             // What can't be read is not told.
-            let _ = stderr.take(4096).read_to_string(&mut said);
+            drop(stderr.take(4096).read_to_string(&mut said));
         }
         let status = self.child.wait().map_err(|error| unread(&error))?;
         if status.success() { Ok(()) } else { Err(failed(&said)) }

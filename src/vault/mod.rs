@@ -4,8 +4,10 @@
 //! opened with identities, to change it [`Project::change`] takes the lock, reads again, and writes once.
 //! Nothing here prompts, prints, or looks at the process's environment or clock.
 
+pub(crate) mod compare;
 pub(crate) mod exposure;
 mod lint;
+pub(crate) mod merge;
 pub(crate) mod pins;
 mod project;
 mod requirements;

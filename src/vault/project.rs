@@ -263,6 +263,13 @@ impl Project {
         Ok(vaults.into_iter().map(|(_, result)| result).collect())
     }
 
+    /// Puts an environment in the place of whatever lies there, be it readable or not.
+    pub(crate) fn put(&self, vault: &Vault) -> Result<()> {
+        let path = file::resolve(&vault.path, &self.root)?;
+        let (folder, name) = folder_and_name(&path)?;
+        FolderLock::take(folder)?.replace(name, text(vault)?.as_bytes())
+    }
+
     /// Writes a new environment. The `envs` folder is made if it isn't there.
     ///
     /// # Errors

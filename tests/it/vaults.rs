@@ -197,8 +197,7 @@ pub(crate) const DAMAGED: &str =
 
 /// The end of every message about a line that git left in a conflict.
 pub(crate) const CONFLICT: &str = "a git conflict marker: two versions of the file stand here\n\
-     hint: delete the marker lines so that both blocks stay, or take one side by \
-     `git checkout --ours` or `--theirs`\n";
+     hint: `vault resolve` merges the versions that git has\n";
 
 /// The hint that ends the refusal to lose something.
 pub(crate) const LOSSES: &str = "hint: add `-y` to drop them\n";
@@ -215,7 +214,7 @@ pub(crate) const NOT_VOUCHED: &str = "was added or altered by somebody without a
 
 /// The end of every message about a block of another data key.
 pub(crate) const EARLIER_KEY: &str = "was written under another data key, as before a rotation\n\
-     hint: take one version of the file whole from git, then make the other change again\n";
+     hint: `vault resolve` merges two versions; without a merge, take one of them whole from git\n";
 
 /// The end of every message about a value that its place does not fit.
 pub(crate) const ALTERED: &str = "the value was altered, or belongs to another name or \

@@ -161,6 +161,17 @@ pub(crate) enum Odd {
     Unrecorded(FormerName),
 }
 
+/// Whether a version may take part in a merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It may.
+    Admitted,
+    /// This machine knows nothing of its environment.
+    Unknown,
+    /// It may not.
+    Not(Stop),
+}
+
 /// Why a file is not to be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -326,6 +337,33 @@ impl Memory {
             left: names(before.members.iter().filter(|(name, _)| !there(name)).collect()),
             unrecorded: names(before.members.iter().filter(|(_, key)| gone(key)).collect()),
         }
+    }
+
+    /// Whether a version may take part in a merge (format.md, Merging): it was accepted here, or it was made by
+    /// somebody whom this machine knows.
+    pub(crate) fn admits(&self, candidate: Candidate<'_>, now: u64) -> Admission {
+        let Candidate { file, opened, .. } = candidate;
+        let (id, fingerprint) = (hex(&file.id), hex(&opened.fingerprint().0));
+        let Some(keys) = self.id.get(&id) else { return Admission::Unknown };
+        match keys.get(&fingerprint) {
+            Some(known) if known.abandoned => Admission::Not(Stop::Abandoned),
+            Some(_) => Admission::Admitted,
+            None => {
+                let newest = self.newest(&id).map_or(0, |(_, made)| made);
+                let story = self.story(candidate, newest, now);
+                if story.origin == Origin::Proven {
+                    Admission::Admitted
+                } else {
+                    Admission::Not(Stop::Unproven(story))
+                }
+            }
+        }
+    }
+
+    /// Remembers a data key that was made here and stands in no place yet: the next read takes it.
+    pub(crate) fn note_made(&mut self, seen: Seen) {
+        let Seen { id, fingerprint, known, .. } = seen;
+        self.id.entry(id).or_default().entry(hex(&fingerprint.0)).or_insert(known);
     }
 
     /// Remembers what was seen as accepted, here and at all.

@@ -1,0 +1,104 @@
+//! The merge driver that git calls (gitattributes(5), "Defining a custom merge driver").
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::merging::{Texts, Versions, settle, told};
+use super::{Context, now};
+use crate::error::{Error, Kind, Result, shown_path};
+use crate::process::git::git_status;
+use crate::vault::Project;
+use crate::vault::merge::Choices;
+
+/// Merge three versions of an environment, as git's merge driver
+#[derive(Debug, Args)]
+#[command(hide = true)]
+pub(crate) struct GitMergeArgs {
+    /// The common ancestor (%O)
+    base: PathBuf,
+    /// Our version, and where the result goes (%A)
+    ours: PathBuf,
+    /// Their version (%B)
+    theirs: PathBuf,
+    /// Where the file lies in the repository (%P)
+    path: PathBuf,
+}
+
+/// Runs it. A status that is not 0 tells git that there is a conflict.
+pub(crate) fn run(args: &GitMergeArgs, context: &Context) -> Result<()> {
+    let merged = merged(args, context);
+    if merged.is_err() {
+        mark(args, context)?;
+    }
+    merged
+}
+
+fn merged(args: &GitMergeArgs, context: &Context) -> Result<()> {
+    let read = |path: &Path| std::fs::read(path).map_err(|error| Error::io("read", path, &error));
+    // git gives an empty file where there is no ancestor.
+    let base = Some(read(&args.base)?).filter(|text| !text.is_empty());
+    let texts = Texts {
+        path: args.path.clone(),
+        base,
+        ours: read(&args.ours)?,
+        theirs: read(&args.theirs)?,
+    };
+    let project = project_of(&args.path, context);
+    let versions = Versions::open(&texts, &project, context, None)?;
+    let merge = versions.merge();
+    let conflicts = merge.conflicts()?;
+    if !conflicts.is_empty() {
+        let file = shown_path(&args.path);
+        let messages =
+            conflicts.iter().map(|one| format!("{file}: {}", told(one, &merge))).collect();
+        return Err(Error::several(Kind::Failed, messages)
+            .about(versions.environment())
+            .hint("`vault resolve` asks for each"));
+    }
+    let outcome = merge.finish(Choices::default(), now(), &context.plugins())?;
+    let text = outcome
+        .vault
+        .file
+        .to_text()
+        .map_err(|fault| fault.at(&args.path).about(versions.environment()))?;
+    overwrite(&args.ours, text.as_bytes())?;
+    settle(&outcome, &args.path, &project, context)
+}
+
+/// git's own temporary file, of which there is one copy alone.
+fn overwrite(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::io::Write as _;
+    let failed = |error: std::io::Error| Error::io("write", path, &error);
+    let mut file =
+        std::fs::File::options().write(true).truncate(true).open(path).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)
+}
+
+/// The project whose folder `envs` the file is in. git calls us at the top of the work tree.
+fn project_of(path: &Path, context: &Context) -> Project {
+    let root = path.parent().and_then(Path::parent).unwrap_or(Path::new(""));
+    if root.as_os_str().is_empty() {
+        Project::here(&context.outside.folder)
+    } else {
+        Project::at(root)
+    }
+}
+
+/// Leaves both versions between git's markers: a file that looks whole would be committed.
+fn mark(args: &GitMergeArgs, context: &Context) -> Result<()> {
+    let words = ["merge-file", "-q", "-L", "ours", "-L", "base", "-L", "theirs", "--"];
+    let mut words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+    words.extend([args.ours.as_os_str(), args.base.as_os_str(), args.theirs.as_os_str()]);
+    if git_status(&words, &context.surroundings()) == Some(0) {
+        // As text it went well, and it is a conflict all the same.
+        let read =
+            |path: &Path| std::fs::read(path).map_err(|error| Error::io("read", path, &error));
+        let (ours, theirs) = (read(&args.ours)?, read(&args.theirs)?);
+        let whole: [&[u8]; 5] =
+            [b"<<<<<<< ours\n", &ours, b"=======\n", &theirs, b">>>>>>> theirs\n"];
+        overwrite(&args.ours, &whole.concat())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! `vault git-setup`: git shows, merges and guards vault files as what they are.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::Context;
+use super::export::{not_written, replace_file};
+use crate::error::{Error, Result, shown_path};
+use crate::process::Surroundings;
+use crate::process::git::{git, git_output, git_status};
+use crate::process::replace::{find, this_program};
+use crate::vault::Project;
+
+/// Have git show, merge and guard the files of this vault
+///
+/// Sets up this clone: `git diff` and `git log -p` show names and members, `git merge` and `git rebase` merge by
+/// name, and a commit is scanned for plaintext. The lines for .gitattributes are for all: commit them.
+#[derive(Debug, Args)]
+pub(crate) struct GitSetupArgs {
+    /// Take all of it out again
+    #[arg(long)]
+    undo: bool,
+}
+
+/// What the attributes of vault files are.
+const ATTRIBUTES: &str = "envs/*.toml diff=vault merge=vault";
+const ATTRIBUTES_FILE: &str = ".gitattributes";
+const HOOK: &str = "pre-commit";
+/// What an own hook is moved to, beside ours, which calls it first.
+const BEFORE: &str = "pre-commit.before-vault";
+/// By this line we know our own hook.
+const MARK: &str = "# Written by `vault git-setup`, and removed by `vault git-setup --undo`.";
+
+/// This clone, and the project in it.
+struct Clone<'a> {
+    context: &'a Context,
+    project: &'a Project,
+    around: Surroundings<'a>,
+    /// The way from the top of the work tree to the project: empty, or with a slash at its end.
+    prefix: String,
+    changed: bool,
+}
+
+/// Runs it.
+pub(crate) fn run(args: &GitSetupArgs, context: &Context) -> Result<()> {
+    let project = context.project()?;
+    let around = Surroundings { folder: project.root(), environment: &context.outside.environment };
+    let ask = |words: &[&str]| {
+        let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+        git(&words, &around)
+    };
+    match ask(&["rev-parse", "--is-bare-repository"]).as_deref() {
+        Some("true") => {
+            return Err(Error::failed("this clone is bare: nothing is merged or committed in it")
+                .hint("set up the clones in which people work"));
+        }
+        Some(_) => {}
+        None => {
+            return Err(
+                Error::failed("there is no repository of git here").hint("`git init` makes one")
+            );
+        }
+    }
+    let prefix = ask(&["rev-parse", "--show-prefix"]).unwrap_or_default();
+    let mut clone = Clone { context, project: &project, around, prefix, changed: false };
+    if args.undo {
+        clone.undo()?;
+    } else {
+        clone.set_up()?;
+    }
+    if !clone.changed {
+        let state =
+            if args.undo { "nothing of vault is set up in git" } else { "git is set up already" };
+        context.ui.say(state);
+    }
+    Ok(())
+}
+
+impl Clone<'_> {
+    fn set_up(&mut self) -> Result<()> {
+        let vault = self.own_name()?;
+        self.set("diff.vault.textconv", &format!("{vault} git-textconv"))?;
+        self.set("merge.vault.name", "vault: environments by name")?;
+        self.set("merge.vault.driver", &format!("{vault} git-merge %O %A %B %P"))?;
+        self.add_attributes()?;
+        self.add_hook(&vault)
+    }
+
+    fn undo(&mut self) -> Result<()> {
+        for section in ["diff.vault", "merge.vault"] {
+            let words = ["config", "--local", "--remove-section", section].map(OsStr::new);
+            if git_status(&words, &self.around) == Some(0) {
+                self.tell(&format!("git config: `{section}` removed"));
+            }
+        }
+        let path = self.project.near().join(ATTRIBUTES_FILE);
+        let text = self.attributes(&path)?;
+        if text.lines().any(|line| line == ATTRIBUTES) {
+            let rest: String =
+                text.split_inclusive('\n').filter(|line| line.trim_end() != ATTRIBUTES).collect();
+            if rest.is_empty() {
+                std::fs::remove_file(&path).map_err(|error| Error::io("remove", &path, &error))?;
+            } else {
+                replace_file(&path, rest.as_bytes(), Some(0o644))?;
+            }
+            self.tell(&format!("{}: `{ATTRIBUTES}` removed", shown_path(&path)));
+        }
+        self.remove_hook()
+    }
+
+    fn tell(&mut self, what: &str) {
+        self.changed = true;
+        self.context.ui.say(what);
+    }
+
+    /// How git is to call us: by name where that finds this program, else by its path. `HashiCorp`'s program has
+    /// the same name.
+    fn own_name(&self) -> Result<String> {
+        let own = this_program()?;
+        let found = find(OsStr::new("vault"), self.context.outside.get("PATH")).ok();
+        let real = |path: PathBuf| path.canonicalize().unwrap_or(path);
+        if found.map(real) == Some(real(own.clone())) {
+            return Ok("vault".to_owned());
+        }
+        let own = own.to_str().ok_or_else(|| {
+            Error::failed(
+                "the path of this program is not UTF-8, and git's configuration can't hold it",
+            )
+        })?;
+        Ok(shell_words::quote(own).into_owned())
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let ask = ["config", "--local", "--get", name].map(OsStr::new);
+        if git(&ask, &self.around).as_deref() == Some(value) {
+            return Ok(());
+        }
+        git_output(&["config", "--local", name, value].map(OsStr::new), &self.around)?;
+        self.tell(&format!("git config: {name} = {value}"));
+        Ok(())
+    }
+
+    fn attributes(&self, path: &Path) -> Result<String> {
+        match path.symlink_metadata() {
+            Ok(found) if !found.is_file() => {
+                return Err(not_written(path, "a link or no regular file"));
+            }
+            Ok(_) => {}
+            Err(_) => return Ok(String::new()),
+        }
+        std::fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))
+    }
+
+    fn add_attributes(&mut self) -> Result<()> {
+        let path = self.project.near().join(ATTRIBUTES_FILE);
+        let mut text = self.attributes(&path)?;
+        if text.lines().any(|line| line == ATTRIBUTES) {
+            return Ok(());
+        }
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(ATTRIBUTES);
+        text.push('\n');
+        replace_file(&path, text.as_bytes(), Some(0o644))?;
+        self.tell(&format!("{}: {ATTRIBUTES}", shown_path(&path)));
+        self.context.ui.hint(&format!("commit {}", shown_path(&path)));
+        Ok(())
+    }
+
+    /// Where git looks for hooks; None where somebody else keeps them.
+    fn hooks(&mut self) -> Result<Option<PathBuf>> {
+        if git(&["config", "--get", "core.hooksPath"].map(OsStr::new), &self.around).is_some() {
+            return Ok(None);
+        }
+        let words = ["rev-parse", "--git-path", "hooks"].map(OsStr::new);
+        let path = git(&words, &self.around)
+            .ok_or_else(|| Error::failed("git does not say where its hooks are"))?;
+        Ok(Some(self.project.root().join(path)))
+    }
+
+    fn add_hook(&mut self, vault: &str) -> Result<()> {
+        let Some(folder) = self.hooks()? else {
+            self.context
+                .ui
+                .warn("core.hooksPath is set, so another tool keeps the hooks of this clone");
+            self.context.ui.hint("have its pre-commit hook call `vault scan --staged`");
+            return Ok(());
+        };
+        let folder_of_project = match self.prefix.trim_end_matches('/') {
+            "" => String::new(),
+            prefix => format!(" -d {}", shell_words::quote(prefix)),
+        };
+        let text = format!(
+            "#!/bin/sh\n{MARK}\nbefore=$(dirname \"$0\")/{BEFORE}\n\
+             if [ -x \"$before\" ]; then \"$before\" \"$@\" || exit; fi\nexec {vault}{folder_of_project} scan --staged\n"
+        );
+        let path = folder.join(HOOK);
+        let there = std::fs::read_to_string(&path).ok();
+        if there.as_deref() == Some(text.as_str()) {
+            return Ok(());
+        }
+        let is_ours = there.as_ref().is_some_and(|text| text.contains(MARK));
+        if path.symlink_metadata().is_ok() && !is_ours {
+            let before = folder.join(BEFORE);
+            if before.symlink_metadata().is_ok() {
+                return Err(Error::failed(format!("`{}` is there already", shown_path(&before)))
+                    .hint("move it away: the hook that is there now would take its place"));
+            }
+            std::fs::rename(&path, &before).map_err(|error| Error::io("move", &path, &error))?;
+            self.tell(&format!("{HOOK} hook: yours is called first, as {BEFORE}"));
+        }
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Error::io("make the folder", &folder, &error))?;
+        replace_file(&path, text.as_bytes(), Some(0o755))?;
+        self.tell(&format!("{HOOK} hook: {vault} scan --staged"));
+        Ok(())
+    }
+
+    fn remove_hook(&mut self) -> Result<()> {
+        let Some(folder) = self.hooks()? else { return Ok(()) };
+        let (path, before) = (folder.join(HOOK), folder.join(BEFORE));
+        let is_ours = std::fs::read_to_string(&path).is_ok_and(|text| text.contains(MARK));
+        if !is_ours {
+            return Ok(());
+        }
+        std::fs::remove_file(&path).map_err(|error| Error::io("remove", &path, &error))?;
+        self.tell(&format!("{HOOK} hook removed"));
+        if before.symlink_metadata().is_ok() {
+            std::fs::rename(&before, &path).map_err(|error| Error::io("move", &before, &error))?;
+            self.tell(&format!("{HOOK} hook: yours is in its place again"));
+        }
+        Ok(())
+    }
+}

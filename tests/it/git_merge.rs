@@ -1,0 +1,370 @@
+//! The merge driver and `vault resolve`, in real repositories.
+
+use crate::clones::*;
+use crate::support::needs::needs;
+use crate::support::sandbox::Sandbox;
+use crate::team::{self, public_key, somebody};
+use crate::vaults::{ALPHA, BETA};
+
+/// What bob has done comes to alice as the branch `bobs`.
+#[track_caller]
+fn fetch(alice: &Sandbox, bob: &Sandbox) {
+    let bobs = bob.project().display().to_string();
+    sh(alice, &format!("git fetch -q '{bobs}' main:bobs --force"));
+}
+
+/// `resolve` on a terminal, with these answers.
+#[track_caller]
+fn resolve(person: &Sandbox, answers: &[(&str, &str)]) -> String {
+    let mut terminal = person.vault(["resolve"]).on_terminal();
+    for (question, answer) in answers {
+        terminal.expect(question);
+        terminal.type_line(answer);
+    }
+    let (text, status) = terminal.expect_end();
+    assert_eq!(status.code(), Some(0), "{text}");
+    text
+}
+
+const KEEP: &str = "keep [o]urs or [t]heirs, [s]how both, or set a [n]ew value? ";
+
+#[test]
+fn what_two_people_have_changed_in_different_places_comes_together() {
+    if !needs("git") {
+        return;
+    }
+    let (alice, bob) = two();
+    set(&alice, &["ALPHA=a", "NEW_A=1"]);
+    set(&bob, &["BETA=b", "NEW_B=2"]);
+    bob.vault(["unset", "-y", "-e", "staging", "NEW_B"]).run().expect(0, "", "");
+    sh(&bob, "git commit -qam gone");
+    fetch(&alice, &bob);
+    sh(&alice, "git merge -q bobs -m together");
+    assert_eq!(variables(&alice), "ALPHA=a\nBETA=b\nNEW_A=1\n");
+    sh(&alice, "git fsck --strict && git diff --quiet && test -z \"$(git status --porcelain)\"");
+    // The other way round the text is the same, to the byte.
+    let ours = team::text(&alice);
+    sh(
+        &bob,
+        &format!(
+            "git fetch -q '{}' main && git merge -q FETCH_HEAD^1 -m back",
+            alice.project().display()
+        ),
+    );
+    assert_eq!(team::text(&bob), ours);
+    assert_eq!(variables(&bob), "ALPHA=a\nBETA=b\nNEW_A=1\n");
+}
+
+#[test]
+fn values_that_stay_the_same_keep_their_bytes() {
+    let (alice, bob) = two();
+    let before = crate::vaults::table(&team::text(&alice), "secrets.BETA");
+    set(&alice, &["ALPHA=a"]);
+    set(&bob, &["AB=b"]);
+    fetch(&alice, &bob);
+    sh(&alice, "git merge -q bobs -m together");
+    assert_eq!(crate::vaults::table(&team::text(&alice), "secrets.BETA"), before);
+    // Both have set the same value: no question, and the earlier time stays.
+    set(&alice, &["SAME=x"]);
+    set(&bob, &["SAME=x"]);
+    fetch(&alice, &bob);
+    sh(&alice, "git merge -q bobs -m same");
+    assert!(variables(&alice).contains("SAME=x\n"));
+}
+
+#[test]
+fn two_people_who_grant_two_others_have_both_as_members() {
+    let (alice, bob) = two();
+    let (carol, dave) = (somebody(&alice, "carol"), somebody(&alice, "dave"));
+    let ci = somebody(&alice, "ci");
+    for (who, name, person) in
+        [(&alice, "carol", &carol), (&bob, "dave", &dave), (&alice, "ci", &ci), (&bob, "ci", &ci)]
+    {
+        let key = public_key(person);
+        let grant = who.vault(["grant", name, "--key", &key, "-e", "staging"]).run();
+        grant.expect_that(0, "granted", |_| true);
+        sh(who, &format!("git commit -qam 'grant {name}'"));
+    }
+    fetch(&alice, &bob);
+    sh(&alice, "git merge -q bobs -m all");
+    for person in [&carol, &dave, &ci, &bob] {
+        team::send(&alice, person);
+        team::opens(person);
+    }
+}
+
+#[test]
+fn a_value_that_both_have_changed_is_decided_by_a_person_and_never_reaches_the_disk() {
+    let (alice, bob) = two();
+    set(&alice, &["ALPHA=marker-of-alice", "BETA=marker-beta-a", "GONE=1"]);
+    sh(&bob, &format!("git pull -q '{}' main", alice.project().display()));
+    set(&alice, &["ALPHA=marker-alice-2", "BETA=marker-beta-2"]);
+    alice.vault(["unset", "-y", "-e", "staging", "GONE"]).run().expect(0, "", "");
+    sh(&alice, "git commit -qam gone");
+    set(&bob, &["ALPHA=marker-of-bob", "BETA=marker-beta-b", "GONE=2", "FREE=3"]);
+    fetch(&alice, &bob);
+    let told = "vault: envs/staging.toml: ALPHA was changed on both sides\n\
+                vault: envs/staging.toml: BETA was changed on both sides\n\
+                vault: envs/staging.toml: GONE was removed by ours, and changed by theirs\n\
+                hint: `vault resolve` asks for each\n";
+    let merge = conflict(&alice, "git merge bobs");
+    assert!(merge.err().contains(told), "{}", merge.err());
+    // What is left is nothing that anybody could take for a vault.
+    let read = team::read(&alice).run();
+    read.expect_that(5, "conflict markers", |output| {
+        output.err().contains("hint: `vault resolve` merges the versions that git has\n")
+    });
+    alice.vault(["resolve"]).run().expect(
+        1,
+        "",
+        "vault: staging: ALPHA was changed on both sides\n\
+         vault: staging: BETA was changed on both sides\n\
+         vault: staging: GONE was removed by ours, and changed by theirs\n\
+         hint: run `vault resolve` on a terminal, where it asks for each\n",
+    );
+    let mut terminal = alice.vault(["resolve"]).on_terminal();
+    terminal.expect("ALPHA was changed on both sides");
+    terminal.expect(KEEP);
+    assert!(!terminal.screen().contains("marker-"), "{}", terminal.screen());
+    terminal.type_line("s");
+    terminal.expect("vault: ours: marker-alice-2");
+    terminal.expect("vault: theirs: marker-of-bob");
+    terminal.expect(KEEP);
+    terminal.type_line("t");
+    terminal.expect("BETA was changed on both sides");
+    terminal.expect(KEEP);
+    terminal.type_line("n");
+    terminal.expect("Value of BETA (not shown)");
+    terminal.type_line("marker-beta-new");
+    terminal.expect("GONE was removed by ours");
+    terminal.expect("vault: ours: removed; theirs: changed 20");
+    terminal.expect(KEEP);
+    terminal.type_line("o");
+    let (text, status) = terminal.expect_end();
+    assert_eq!(status.code(), Some(0), "{text}");
+    assert!(text.contains("vault: envs/staging.toml: merged and staged"), "{text}");
+    sh(&alice, "git commit -qm together && git fsck --strict");
+    assert_eq!(variables(&alice), "ALPHA=marker-of-bob\nBETA=marker-beta-new\nFREE=3\n");
+    for marker in ["marker-alice-2", "marker-of-bob", "marker-beta"] {
+        alice.assert_nowhere(marker);
+    }
+}
+
+#[test]
+fn who_quits_has_changed_nothing() {
+    let (alice, bob) = two();
+    set(&alice, &["ALPHA=1"]);
+    set(&bob, &["ALPHA=2"]);
+    fetch(&alice, &bob);
+    conflict(&alice, "git merge bobs");
+    let before = alice.snapshot();
+    let mut terminal = alice.vault(["resolve", "envs/staging.toml"]).on_terminal();
+    terminal.expect(KEEP);
+    terminal.type_line("q");
+    let (text, status) = terminal.expect_end();
+    assert_eq!(status.code(), Some(1), "{text}");
+    alice.assert_unchanged_since(&before);
+    alice.vault(["resolve", "other"]).run().expect(
+        1,
+        "",
+        "vault: git sees no conflict in other\nhint: `git status` shows what there is to merge\n",
+    );
+}
+
+#[test]
+fn one_rotates_and_the_other_sets_a_value() {
+    let (alice, bob) = two();
+    team::rotate(&alice);
+    sh(&alice, "git commit -qam rotated");
+    set(&bob, &["BETA=of-bob"]);
+    let carol = somebody(&alice, "carol");
+    let key = public_key(&carol);
+    bob.vault(["grant", "carol", "--key", &key, "-e", "staging"])
+        .run()
+        .expect_that(0, "", |_| true);
+    sh(&bob, "git commit -qam carol");
+    fetch(&alice, &bob);
+    let rotated = team::fingerprint(&alice);
+    sh(&alice, "git merge -q bobs -m together");
+    // Under the new data key, to which carol is sealed too.
+    assert_eq!(team::fingerprint(&alice), rotated);
+    assert!(variables(&alice).contains("BETA=of-bob\n"));
+    team::send(&alice, &carol);
+    team::opens(&carol);
+    // Bob's machine goes along, from his side of the merge too.
+    sh(
+        &bob,
+        &format!(
+            "git fetch -q '{}' main && git merge -q FETCH_HEAD^1 -m back",
+            alice.project().display()
+        ),
+    );
+    assert!(variables(&bob).contains("BETA=of-bob\n"));
+    assert_eq!(team::fingerprint(&bob), rotated);
+}
+
+#[test]
+fn both_rotate_and_a_new_data_key_is_made() {
+    let (alice, bob) = two();
+    for (person, pair) in [(&alice, "NEW_A=1"), (&bob, "NEW_B=2")] {
+        team::rotate(person);
+        set(person, &[pair]);
+    }
+    fetch(&alice, &bob);
+    let before = [team::fingerprint(&alice), team::fingerprint(&bob)];
+    let merge = sh(&alice, "git merge -q bobs -m together");
+    assert!(merge.err().contains("both sides had another data key; now it is "), "{}", merge.err());
+    let now = team::fingerprint(&alice);
+    assert!(!before.contains(&now));
+    assert!(variables(&alice).ends_with("NEW_A=1\nNEW_B=2\n"), "{}", variables(&alice));
+    sh(&bob, &format!("git pull -q --no-rebase '{}' main", alice.project().display()));
+    assert!(variables(&bob).ends_with("NEW_A=1\nNEW_B=2\n"));
+    set(&bob, &["AFTER=1"]);
+}
+
+#[test]
+fn one_revokes_while_the_other_sets_and_the_person_sees_whose_value_it_may_be() {
+    let alice = alice("staging");
+    let carol = member(&alice, "carol", false);
+    let bob = member(&alice, "bob", false);
+    let dave = somebody(&alice, "dave");
+    team::revoke(&alice, "carol");
+    sh(&alice, "git commit -qam 'carol leaves'");
+    set(&bob, &["BETA=of-bob", "FREE=new"]);
+    let key = public_key(&dave);
+    bob.vault(["grant", "dave", "--key", &key, "-e", "staging"]).run().expect_that(0, "", |_| true);
+    sh(&bob, "git commit -qam dave");
+    fetch(&alice, &bob);
+    let merge = conflict(&alice, "git merge bobs");
+    let told = "BETA was changed by theirs, who did not know that carol had been removed, and may be the one who was\n";
+    assert!(merge.err().contains(told), "{}", merge.err());
+    let text = resolve(&alice, &[(KEEP, "t"), (KEEP, "t")]);
+    let again =
+        "dave was granted by somebody who may have been removed, and has to be granted again";
+    assert!(text.contains(again), "{text}");
+    sh(&alice, "git commit -qm together");
+    assert_eq!(variables(&alice), format!("ALPHA={ALPHA}\nBETA=of-bob\nFREE=new\n"));
+    // What was set under the data key that carol has is on her list, and dave asks again.
+    let status = team::status(&alice);
+    assert_eq!(status["exposures"][0]["names"], serde_json::json!(["ALPHA", "BETA", "FREE"]));
+    assert_eq!(status["requests"][0]["name"], "dave");
+    // Her old key opens nothing of it.
+    team::send(&alice, &carol);
+    team::read(&carol).run().expect_that(4, "no access", |_| true);
+    sh(&bob, &format!("git pull -q --no-rebase '{}' main", alice.project().display()));
+    assert!(variables(&bob).contains("BETA=of-bob\n"));
+}
+
+#[test]
+fn one_name_that_two_people_gave_to_two_keys_is_decided_by_a_person() {
+    let (alice, bob) = two();
+    let (one, other) = (somebody(&alice, "one"), somebody(&alice, "other"));
+    for (who, person) in [(&alice, &one), (&bob, &other)] {
+        let key = public_key(person);
+        let grant = who.vault(["grant", "ci", "--key", &key, "-e", "staging"]).run();
+        grant.expect_that(0, "granted", |_| true);
+        sh(who, "git commit -qam ci");
+    }
+    fetch(&alice, &bob);
+    let merge = conflict(&alice, "git merge bobs");
+    assert!(merge.err().contains("the member ci was given another key on each side\n"));
+    resolve(&alice, &[("Keep [o]urs or [t]heirs? ", "t")]);
+    sh(&alice, "git commit -qm together");
+    team::send(&alice, &other);
+    team::opens(&other);
+    team::send(&alice, &one);
+    team::read(&one).run().expect_that(4, "no access", |_| true);
+    assert_eq!(team::former(&team::text(&alice)), ["ci"]);
+}
+
+#[test]
+fn resolve_needs_no_driver_and_works_in_a_rebase_and_a_cherry_pick() {
+    let alice = alice("staging");
+    let bob = member(&alice, "bob", true);
+    sh(&bob, "rm .gitattributes && git commit -qam 'no attributes'");
+    set(&alice, &["AA=1", "ALPHA=a"]);
+    sh(&bob, &format!("git fetch -q '{}' main:alices", alice.project().display()));
+    // As text, both have added something at the same place.
+    set(&bob, &["AB=2"]);
+    conflict(&bob, "git rebase alices >&2");
+    bob.vault(["resolve"]).run().expect(0, "", "vault: envs/staging.toml: merged and staged\n");
+    sh(&bob, "GIT_EDITOR=true git rebase --continue");
+    assert_eq!(variables(&bob), format!("AA=1\nAB=2\nALPHA=a\nBETA={BETA}\n"));
+    sh(&bob, "git checkout -q -b picked HEAD~1");
+    set(&bob, &["AC=3"]);
+    conflict(&bob, "git cherry-pick main >&2");
+    bob.vault(["resolve", "staging"]).run().expect(
+        0,
+        "",
+        "vault: envs/staging.toml: merged and staged\n",
+    );
+    sh(&bob, "GIT_EDITOR=true git cherry-pick --continue && git fsck --strict");
+    assert_eq!(variables(&bob), format!("AA=1\nAB=2\nAC=3\nALPHA=a\nBETA={BETA}\n"));
+    bob.vault(["resolve"]).run().expect(0, "", "vault: there is no conflict in an environment\n");
+}
+
+#[test]
+fn a_merge_that_was_committed_broken_is_made_again_from_its_parents() {
+    let (alice, bob) = two();
+    set(&alice, &["ALPHA=a"]);
+    team::rotate(&bob);
+    sh(&bob, "git commit -qam rotated");
+    fetch(&alice, &bob);
+    // As a web page would merge: lines of both, under two data keys.
+    let script = "git -c merge.vault.driver='cat %B > %A' merge -q bobs -m broken || true\n\
+                  git checkout -q HEAD~1 -- envs && cp envs/staging.toml ours && git checkout -q HEAD -- envs\n\
+                  sed -i '/^\\[secrets.ALPHA/,$d' envs/staging.toml && sed -n '/^\\[secrets.ALPHA/,$p' ours >> envs/staging.toml\n\
+                  rm ours && git commit -q --amend -am broken";
+    sh(&alice, script);
+    let read = team::read(&alice).run();
+    read.expect_that(5, "two data keys", |output| output.err().contains("`vault resolve` merges"));
+    alice.vault(["resolve", "staging"]).run().expect(0, "", "vault: envs/staging.toml: merged\n");
+    assert_eq!(variables(&alice), format!("ALPHA=a\nBETA={BETA}\n"));
+    sh(&alice, "git commit -q --amend -am together && git fsck --strict");
+}
+
+#[test]
+fn an_environment_deleted_on_one_side_or_founded_anew_is_no_merge_of_values() {
+    let (alice, bob) = two();
+    set(&alice, &["ALPHA=a"]);
+    sh(&bob, "git rm -q envs/staging.toml && git commit -qm gone");
+    fetch(&alice, &bob);
+    conflict(&alice, "git merge bobs");
+    alice.vault(["resolve"]).run().expect(
+        1,
+        "",
+        "vault: staging was deleted on one side, and changed on the other\n\
+         hint: `git add envs/staging.toml` keeps it, `git rm envs/staging.toml` deletes it\n",
+    );
+    sh(&alice, "git merge --abort");
+    bob.vault(["init", "--name", "bob", "-e", "staging"]).run().expect_that(0, "", |_| true);
+    sh(&bob, "git add . && git commit -qm anew");
+    fetch(&alice, &bob);
+    conflict(&alice, "git merge bobs");
+    let resolve = alice.vault(["resolve"]).run();
+    // A file that alice can't even open.
+    resolve.expect_that(4, "bob's own", |output| output.err().contains("(theirs)"));
+}
+
+#[test]
+fn a_note_and_its_value_are_merged_as_two_things() {
+    let (alice, bob) = two();
+    let import = |person: &Sandbox, text: &str| {
+        let import = person.vault(["import", "-y", "-e", "staging", "-"]).stdin(text).run();
+        import.expect_that(0, "imported", |_| true);
+        sh(person, "git commit -qam notes");
+    };
+    import(&alice, &format!("# Ask Zoë.\nALPHA={ALPHA}\n"));
+    import(&bob, "ALPHA=of-bob\n# Of bob.\nBETA=of-bob\n");
+    import(&alice, &format!("# Of alice.\nBETA={BETA}\n"));
+    fetch(&alice, &bob);
+    sh(&alice, "git merge -q bobs -m together");
+    let mut terminal = alice.vault(["edit", "staging", "--editor", "cat"]).on_terminal();
+    terminal.expect("# Ask Zoë.");
+    terminal.expect("ALPHA=of-bob");
+    // Both have written one: whoever merges, in one order.
+    terminal.expect("# Of alice.");
+    terminal.expect("# Of bob.");
+    terminal.expect("BETA=of-bob");
+    terminal.expect_end();
+}
