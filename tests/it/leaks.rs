@@ -122,6 +122,14 @@ fn commands_about_people() -> Vec<Vec<&'static str>> {
         "init -e staging --from nothing",
         "unset -y -e staging NOPE",
         "scan",
+        "log",
+        "log SECRET",
+        "resolve",
+        "git-setup",
+        "git-textconv envs/staging.toml",
+        "git-merge envs/staging.toml envs/staging.toml nothing envs/staging.toml",
+        "check --against HEAD",
+        "diff staging --rev HEAD",
     ]
     .into_iter()
     .map(|line| line.split(' ').collect())

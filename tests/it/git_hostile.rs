@@ -1,0 +1,149 @@
+//! Branches of people who are no members, or none any more.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are not #[test]")]
+
+use serde_json::json;
+
+use crate::clones::*;
+use crate::support::sandbox::Sandbox;
+use crate::team::{self, Forger, file, public_key, somebody};
+use crate::vaults::{ALPHA, BETA, table, with_block, without};
+
+/// A commit on a branch `theirs` of this person's clone, with this text as the file of staging.
+#[track_caller]
+fn branch(person: &Sandbox, text: &str) {
+    sh(person, "git checkout -q -b theirs");
+    team::put(person, text);
+    sh(person, "git commit -qam theirs && git checkout -q main");
+}
+
+/// The merge stops with this, and so does `resolve`; nothing of the file is taken.
+#[track_caller]
+fn stops(person: &Sandbox, told: &str) {
+    let before = team::text(person);
+    let merge = conflict(person, "git merge theirs");
+    assert!(merge.err().contains(told), "{}", merge.err());
+    let resolve = person.vault(["resolve"]).run();
+    resolve.expect_that(5, told, |output| output.err().contains(told));
+    sh(person, "git merge --abort");
+    assert_eq!(team::text(person), before);
+}
+
+#[test]
+fn a_branch_rebuilt_from_public_keys_is_never_merged_in_silence() {
+    let Some(forger) = Forger::new() else { return };
+    let (alice, bob) = two();
+    let mallory = somebody(&alice, "mallory");
+    let made = team::made(&team::text(&alice)) + 10;
+    let recipe = json!({
+        "data_key": "of mallory", "made": made, "by": "bob", "proof": "own", "values": { "ALPHA": "of-mallory" },
+    });
+    let forged = forger.forge(&mallory, &file(&alice), recipe);
+    branch(&alice, &forged);
+    set(&alice, &["BETA=mine"]);
+    stops(
+        &alice,
+        "envs/staging.toml (theirs): this is a forgery: it says that bob made its data key",
+    );
+    conflict(&alice, "git merge theirs");
+    let zeros = ["resolve", "--expect", "0000-0000-0000-0000-0000-0000-0000-0000"];
+    alice.vault(zeros).run().expect_that(5, "another fingerprint", |_| true);
+    sh(&alice, "git merge --abort");
+    assert!(!variables(&alice).contains("of-mallory"));
+    // Admitted by its fingerprint, which no member would name, it is merged as any other version.
+    let merge = conflict(&alice, "git merge theirs");
+    let named = merge.err().split("names the fingerprint ").nth(1).unwrap();
+    let named = named.split(',').next().unwrap();
+    let mut terminal = alice.vault(["resolve", "--expect", named]).on_terminal();
+    terminal.expect("keep [o]urs");
+    terminal.type_line("o");
+    let (text, _) = terminal.expect_end();
+    assert!(text.contains("BETA was changed by ours, and removed by theirs"), "{text}");
+    drop(bob);
+}
+
+#[test]
+fn a_leaver_who_goes_on_under_his_old_data_key_is_never_merged_in_silence() {
+    let alice = alice("staging");
+    let carol = member(&alice, "carol", false);
+    team::revoke(&alice, "carol");
+    sh(&alice, "git commit -qam 'carol leaves'");
+    // She plants a value, a friend, and takes somebody's value away.
+    let friend = somebody(&alice, "friend");
+    set(&carol, &["ALPHA=of-carol", "NEW=of-carol"]);
+    let key = public_key(&friend);
+    carol.vault(["grant", "friend", "--key", &key, "-e", "staging"]).run().expect_that(
+        0,
+        "",
+        |_| true,
+    );
+    carol.vault(["unset", "-y", "-e", "staging", "BETA"]).run().expect(0, "", "");
+    sh(&carol, "git commit -qam hers");
+    sh(&alice, &format!("git fetch -q '{}' main:theirs", carol.project().display()));
+    let merge = conflict(&alice, "git merge theirs");
+    for name in ["ALPHA", "BETA", "NEW"] {
+        let told =
+            format!("{name} was changed by theirs, who did not know that carol had been removed");
+        assert!(merge.err().contains(&told), "{}", merge.err());
+    }
+    sh(&alice, "git merge --abort");
+    assert_eq!(variables(&alice), format!("ALPHA={ALPHA}\nBETA={BETA}\n"));
+    // A rotation of hers is one of a member whom nobody knows any more.
+    team::rotate(&carol);
+    sh(&carol, "git commit -qam rotated");
+    sh(
+        &alice,
+        &format!(
+            "git branch -D theirs -q; git fetch -q '{}' main:theirs",
+            carol.project().display()
+        ),
+    );
+    stops(&alice, "envs/staging.toml (theirs): ");
+}
+
+#[test]
+fn what_was_copied_planted_or_put_back_stops_a_merge() {
+    let (alice, _) = two();
+    let text = team::text(&alice);
+    let value = table(&text, "secrets.BETA").replace("BETA", "ALPHA");
+    let copied = text.replace(&table(&text, "secrets.ALPHA"), &value);
+    let planted = "[members.mallory]\nkey = \"age1dqup0gmn3vq3v9ydkrhyy4urefjlrmfh08h0qgqn4hj2e5vj5p7sq8rhkd\"\n\
+                   sealed = \"YWdl\"\nby = \"alice\"\nvouch = \"";
+    let vouch = crate::vaults::field(&text, "members.alice", "vouch");
+    let planted = without(&text, "members.bob")
+        .replace("[members.alice]", &format!("{planted}{vouch}\"\n\n[members.alice]"));
+    for hostile in [copied, planted] {
+        branch(&alice, &hostile);
+        set(&alice, &["MINE=1"]);
+        let merge = conflict(&alice, "git merge theirs");
+        assert!(merge.err().contains("(theirs)"), "{}", merge.err());
+        sh(&alice, "git merge --abort && git branch -qD theirs");
+        alice.vault(["unset", "-y", "-e", "staging", "MINE"]).run().expect(0, "", "");
+        sh(&alice, "git commit -qam back");
+    }
+    // A request carries no authority, and comes along.
+    let mallory = somebody(&alice, "mallory");
+    let request = format!("[requests.bobby]\nkey = \"{}\"\n", public_key(&mallory));
+    branch(&alice, &with_block(&team::text(&alice), &request));
+    set(&alice, &["MINE=1"]);
+    sh(&alice, "git merge -q theirs -m request");
+    assert_eq!(team::status(&alice)["requests"][0]["name"], "bobby");
+}
+
+#[test]
+fn a_checkout_meanwhile_is_no_danger_to_a_write() {
+    let (alice, bob) = two();
+    let before = team::text(&alice);
+    set(&bob, &["ALPHA=of-bob"]);
+    sh(&alice, &format!("git pull -q '{}' main", bob.project().display()));
+    assert!(variables(&alice).starts_with("ALPHA=of-bob\n"));
+    // The earlier commit again: the same data key, so git's history alone can tell, and does.
+    sh(&alice, "git checkout -q HEAD~1");
+    assert_eq!(team::text(&alice), before);
+    let check = alice.vault(["check", "--against", "main"]).run();
+    check.expect_that(0, "it is an ancestor", |output| !output.out().contains("error: "));
+    sh(&alice, "git checkout -q main && git checkout -q HEAD~1 -- envs");
+    let check = alice.vault(["check", "--against", "main"]).run();
+    check.expect_that(1, "put back", |output| {
+        output.out().contains("error: staging: ALPHA put back to an earlier value\n")
+    });
+}
