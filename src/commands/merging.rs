@@ -8,7 +8,7 @@ use crate::cli::ui::count;
 use crate::error::{Error, Kind, Result, shown_path};
 use crate::format::{Expected, Opened, environment_of};
 use crate::vars::name::{EnvName, MemberName};
-use crate::vault::merge::{Conflict, Merge, Outcome, Side, Version};
+use crate::vault::merge::{Conflict, Doubt, Merge, Outcome, Side, Version};
 use crate::vault::pins::{Admission, Candidate, Memory};
 use crate::vault::{Project, Vault};
 
@@ -133,13 +133,16 @@ pub(super) fn told(conflict: &Conflict, merge: &Merge<'_>) -> String {
         Conflict::Member { name, .. } => {
             format!("the member {name} was given another key on each side")
         }
-        Conflict::Value { name, doubtful: Some(side), .. } => {
+        Conflict::Value { name, doubt: Some(Doubt::Leaver(side)), .. } => {
             let gone: Vec<&str> = merge.unknown_removals(*side).map(MemberName::as_str).collect();
             format!(
                 "{name} was changed by {}, who did not know that {} had been removed, and may be the one who was",
                 word(*side),
                 gone.join(", ")
             )
+        }
+        Conflict::Value { name, doubt: Some(Doubt::PutBack(side)), .. } => {
+            format!("{name} was put back to an earlier value by {}", word(*side))
         }
         Conflict::Value { name, ours: None, .. } => {
             format!("{name} was removed by ours, and changed by theirs")

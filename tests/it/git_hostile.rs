@@ -130,6 +130,25 @@ fn what_was_copied_planted_or_put_back_stops_a_merge() {
 }
 
 #[test]
+fn a_value_that_a_branch_puts_back_is_asked_for() {
+    let (alice, _) = two();
+    let earlier = table(&team::text(&alice), "secrets.ALPHA");
+    set(&alice, &["ALPHA=new"]);
+    let text = team::text(&alice);
+    // Whoever can push needs no key for it.
+    branch(&alice, &text.replace(&table(&text, "secrets.ALPHA"), &earlier));
+    set(&alice, &["MINE=1"]);
+    let merge = conflict(&alice, "git merge theirs");
+    let told = "envs/staging.toml: ALPHA was put back to an earlier value by theirs\n";
+    assert!(merge.err().contains(told), "{}", merge.err());
+    let mut terminal = alice.vault(["resolve"]).on_terminal();
+    terminal.expect("keep [o]urs");
+    terminal.type_line("o");
+    terminal.expect_end();
+    assert_eq!(variables(&alice), format!("ALPHA=new\nBETA={BETA}\nMINE=1\n"));
+}
+
+#[test]
 fn a_checkout_meanwhile_is_no_danger_to_a_write() {
     let (alice, bob) = two();
     let before = team::text(&alice);

@@ -9,7 +9,7 @@ mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use self::values::{Held, Merged};
+pub(crate) use self::values::{Doubt, Held, Merged};
 use super::Vault;
 use super::exposure::{clock_is_poisoned, time_of_change, time_of_removal};
 use crate::crypto::keys::PublicKey;
@@ -45,8 +45,8 @@ pub(crate) enum Conflict {
         /// What each side has; None where it was removed.
         ours: Option<Held>,
         theirs: Option<Held>,
-        /// The side that may be a leaver's: it does not know of a removal that the other side knows of.
-        doubtful: Option<Side>,
+        /// Why it was asked for, if not because both have changed it.
+        doubt: Option<Doubt>,
     },
     /// One name that was given to two keys.
     Member {
@@ -125,8 +125,8 @@ impl<'a> Merge<'a> {
         let members = self.members().clashing.into_iter();
         let members = members.map(|(name, ours, theirs)| Conflict::Member { name, ours, theirs });
         let values = self.values()?.into_iter().filter_map(|(name, merged)| match merged {
-            Merged::Clash { ours, theirs, doubtful } => {
-                Some(Conflict::Value { name, ours, theirs, doubtful })
+            Merged::Clash { ours, theirs, doubt } => {
+                Some(Conflict::Value { name, ours, theirs, doubt })
             }
             Merged::Is(_) => None,
         });

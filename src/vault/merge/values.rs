@@ -24,12 +24,17 @@ pub(crate) enum Merged {
     /// This, or nothing.
     Is(Option<Held>),
     /// A person decides.
-    Clash {
-        ours: Option<Held>,
-        theirs: Option<Held>,
-        /// The side that may be a leaver's.
-        doubtful: Option<Side>,
-    },
+    Clash { ours: Option<Held>, theirs: Option<Held>, doubt: Option<Doubt> },
+}
+
+/// Why a change of one side is not taken as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// This side does not know of a removal that the other one knows of: it may be the leaver's.
+    Leaver(Side),
+    /// Its record is older than that of the version which both come from: somebody, who needs no key for that, has
+    /// put an earlier one back.
+    PutBack(Side),
 }
 
 impl Held {
@@ -86,8 +91,7 @@ impl Merge<'_> {
     }
 
     fn value(&self, base: Option<&Held>, ours: Option<&Held>, theirs: Option<&Held>) -> Merged {
-        let clash =
-            |doubtful| Merged::Clash { ours: ours.cloned(), theirs: theirs.cloned(), doubtful };
+        let clash = |doubt| Merged::Clash { ours: ours.cloned(), theirs: theirs.cloned(), doubt };
         if let (Some(mine), Some(other)) = (ours, theirs)
             && mine.is_value_of(other)
         {
@@ -102,19 +106,30 @@ impl Merge<'_> {
             (true, false) => Side::Theirs,
             (false, true) => Side::Ours,
             (false, false) => {
-                let doubtful = [Side::Ours, Side::Theirs].into_iter();
-                let mut doubtful = doubtful.filter(|side| self.doubt(*side).is_some());
-                return clash(doubtful.next());
+                let mut sides = [Side::Ours, Side::Theirs].into_iter();
+                let leaver = sides.find(|side| self.doubt(*side).is_some());
+                return clash(leaver.map(Doubt::Leaver));
             }
         };
         if self.doubt(side).is_some() {
-            return clash(Some(side));
+            return clash(Some(Doubt::Leaver(side)));
+        }
+        let mine = if side == Side::Ours { ours } else { theirs };
+        let is_older = mine.zip(base).is_some_and(|(mine, base)| mine.changed < base.changed);
+        if is_older && self.has_key_of_base(side) {
+            return clash(Some(Doubt::PutBack(side)));
         }
         let (changed, other) = if side == Side::Ours { (ours, theirs) } else { (theirs, ours) };
         Merged::Is(changed.map(|held| match other {
             Some(other) => Held { note: merged_note(base, held, other), ..held.clone() },
             None => held.clone(),
         }))
+    }
+
+    /// Whether a side still has the data key of the version that both come from.
+    fn has_key_of_base(&self, side: Side) -> bool {
+        let key = self.of(side).opened.fingerprint();
+        self.base.is_some_and(|base| base.opened.fingerprint() == key)
     }
 
     /// A value of a side that may be a leaver's counts as read by whoever had left when it was set.
