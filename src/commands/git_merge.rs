@@ -9,8 +9,9 @@ use super::merging::{Texts, Versions, settle, told};
 use super::{Context, now};
 use crate::error::{Error, Kind, Result, shown_path};
 use crate::process::git::git_status;
+use crate::vars::name::EnvName;
 use crate::vault::Project;
-use crate::vault::merge::Choices;
+use crate::vault::merge::{Choice, Choices, Conflict, Merge};
 
 /// Merge three versions of an environment, as git's merge driver
 #[derive(Debug, Args)]
@@ -24,6 +25,9 @@ pub(crate) struct GitMergeArgs {
     theirs: PathBuf,
     /// Where the file lies in the repository (%P)
     path: PathBuf,
+    /// Merge two common ancestors, of which git makes one (criss-cross merges)
+    #[arg(long)]
+    ancestors: bool,
 }
 
 /// Runs it. A status that is not 0 tells git that there is a conflict.
@@ -49,15 +53,12 @@ fn merged(args: &GitMergeArgs, context: &Context) -> Result<()> {
     let versions = Versions::open(&texts, &project, context, None)?;
     let merge = versions.merge();
     let conflicts = merge.conflicts()?;
-    if !conflicts.is_empty() {
-        let file = shown_path(&args.path);
-        let messages =
-            conflicts.iter().map(|one| format!("{file}: {}", told(one, &merge))).collect();
-        return Err(Error::several(Kind::Failed, messages)
-            .about(versions.environment())
-            .hint("`vault resolve` asks for each"));
-    }
-    let outcome = merge.finish(Choices::default(), now(), &context.plugins())?;
+    let choices = match undecided(&conflicts).filter(|_| args.ancestors) {
+        Some(choices) => choices,
+        None if conflicts.is_empty() => Choices::default(),
+        None => return Err(refused(&conflicts, &merge, args, versions.environment())),
+    };
+    let outcome = merge.finish(choices, now(), &context.plugins())?;
     let text = outcome
         .vault
         .file
@@ -65,6 +66,28 @@ fn merged(args: &GitMergeArgs, context: &Context) -> Result<()> {
         .map_err(|fault| fault.at(&args.path).about(versions.environment()))?;
     overwrite(&args.ours, text.as_bytes())?;
     settle(&outcome, &args.path, &project, context)
+}
+
+/// A value that is in conflict between two ancestors is in neither side's favour: both have decided it since, and are
+/// asked if they have decided it in different ways. None where something else is in conflict.
+fn undecided(conflicts: &[Conflict]) -> Option<Choices> {
+    let without = |conflict: &Conflict| match conflict {
+        Conflict::Value { name, .. } => Some((name.clone(), Choice::Without)),
+        Conflict::Member { .. } => None,
+    };
+    let values = conflicts.iter().map(without).collect::<Option<_>>()?;
+    Some(Choices { values, ..Choices::default() })
+}
+
+fn refused(
+    conflicts: &[Conflict],
+    merge: &Merge<'_>,
+    args: &GitMergeArgs,
+    environment: &EnvName,
+) -> Error {
+    let file = shown_path(&args.path);
+    let messages = conflicts.iter().map(|one| format!("{file}: {}", told(one, merge))).collect();
+    Error::several(Kind::Failed, messages).about(environment).hint("`vault resolve` asks for each")
 }
 
 /// git's own temporary file, of which there is one copy alone.

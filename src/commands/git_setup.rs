@@ -27,6 +27,8 @@ pub(crate) struct GitSetupArgs {
 /// What the attributes of vault files are.
 const ATTRIBUTES: &str = "envs/*.toml diff=vault merge=vault";
 const ATTRIBUTES_FILE: &str = ".gitattributes";
+/// The driver for the common ancestors of branches that were merged into each other.
+const ANCESTORS: &str = "vault-ancestors";
 const HOOK: &str = "pre-commit";
 /// What an own hook is moved to, beside ours, which calls it first.
 const BEFORE: &str = "pre-commit.before-vault";
@@ -84,12 +86,15 @@ impl Clone<'_> {
         self.set("diff.vault.textconv", &format!("{vault} git-textconv"))?;
         self.set("merge.vault.name", "vault: environments by name")?;
         self.set("merge.vault.driver", &format!("{vault} git-merge %O %A %B %P"))?;
+        self.set("merge.vault.recursive", ANCESTORS)?;
+        let driver = format!("{vault} git-merge --ancestors %O %A %B %P");
+        self.set(&format!("merge.{ANCESTORS}.driver"), &driver)?;
         self.add_attributes()?;
         self.add_hook(&vault)
     }
 
     fn undo(&mut self) -> Result<()> {
-        for section in ["diff.vault", "merge.vault"] {
+        for section in ["diff.vault", "merge.vault", "merge.vault-ancestors"] {
             let words = ["config", "--local", "--remove-section", section].map(OsStr::new);
             if git_status(&words, &self.around) == Some(0) {
                 self.tell(&format!("git config: `{section}` removed"));

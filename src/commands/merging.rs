@@ -57,52 +57,61 @@ impl Versions {
             let path = PathBuf::from(format!("{} ({label})", texts.path.display()));
             Vault::parse(&path, &environment, text)
         };
-        let ours = parse(&texts.ours, "ours")?;
-        let theirs = parse(&texts.theirs, "theirs")?;
-        let base =
-            texts.base.as_ref().map(|text| parse(text, "the common ancestor")).transpose()?;
+        let vaults = [parse(&texts.ours, "ours")?, parse(&texts.theirs, "theirs")?];
         let key = context.key()?;
-        let opened: Vec<Result<Opened>> = [Some(&ours), Some(&theirs), base.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(|vault| vault.open(&key))
-            .collect();
+        let opened = vaults.each_ref().map(|vault| vault.open(&key));
         // A version from before one was a member, under a data key that another version gives.
         let known: Vec<Opened> = opened.iter().flatten().map(Opened::again).collect();
-        let mut opened = opened.into_iter();
-        let mut version = |vault: Vault| -> Result<Version> {
-            let opened = opened.next().unwrap_or_else(|| Err(Error::failed("no such version")));
-            let opened = match opened {
-                Err(error) if error.kind() == Kind::NoAccess => known
-                    .iter()
-                    .find_map(|other| vault.file.open_like(other).ok())
-                    .ok_or_else(|| error.hint("let a member merge who had access already then")),
-                opened => opened,
-            }?;
-            Ok(Version { vault, opened })
+        let open_like = |vault: &Vault, error: Error| {
+            let like = known.iter().find_map(|other| vault.file.open_like(other).ok());
+            like.filter(|_| error.kind() == Kind::NoAccess)
+                .ok_or_else(|| error.hint("let a member merge who has access to both sides"))
         };
-        let (ours, theirs) = (version(ours)?, version(theirs)?);
-        let base = base.map(version).transpose()?;
-        let versions = Self { base, ours, theirs };
-        versions.believe(project, context, expected)?;
-        Ok(versions)
-    }
-
-    fn believe(
-        &self,
-        project: &Project,
-        context: &Context,
-        expected: Option<&Expected>,
-    ) -> Result<()> {
-        let all = [Some(&self.ours), Some(&self.theirs), self.base.as_ref()];
-        let mut all = all.into_iter().flatten().filter(|version| {
-            !expected.is_some_and(|expected| expected.is(&version.opened.fingerprint()))
-        });
-        if let Some(pinned) = context.pinned()? {
-            return all.try_for_each(|one| by_pin(&pinned, &one.vault, &one.opened, Purpose::Read));
+        let mut versions = Vec::new();
+        for (vault, opened) in vaults.into_iter().zip(opened) {
+            let opened = opened.or_else(|error| open_like(&vault, error))?;
+            versions.push(Version { vault, opened });
         }
-        let mut memory = context.memory()?;
-        all.try_for_each(|version| admit(version, &mut memory, project))
+        let mut judge = Judge { project, context, expected, memory: None };
+        for version in &versions {
+            judge.admit(version)?;
+        }
+        // An ancestor that does not count makes questions of all differences, and stops nothing: git makes one up
+        // where two branches have been merged into each other.
+        let base = texts.base.as_ref().and_then(|text| {
+            let vault = parse(text, "the common ancestor").ok()?;
+            let opened = vault.open(&key).or_else(|error| open_like(&vault, error)).ok()?;
+            let version = Version { vault, opened };
+            judge.admit(&version).is_ok().then_some(version)
+        });
+        let [ours, theirs] = <[Version; 2]>::try_from(versions)
+            .map_err(|_| Error::failed("there are two sides of a merge"))?;
+        Ok(Self { base, ours, theirs })
+    }
+}
+
+/// Says whether a version counts, by what this machine remembers.
+struct Judge<'a> {
+    project: &'a Project,
+    context: &'a Context,
+    expected: Option<&'a Expected>,
+    memory: Option<Memory>,
+}
+
+impl Judge<'_> {
+    fn admit(&mut self, version: &Version) -> Result<()> {
+        let Version { vault, opened } = version;
+        if self.expected.is_some_and(|expected| expected.is(&opened.fingerprint())) {
+            return Ok(());
+        }
+        if let Some(pinned) = self.context.pinned()? {
+            return by_pin(&pinned, vault, opened, Purpose::Read);
+        }
+        let memory = match &mut self.memory {
+            Some(memory) => memory,
+            none => none.insert(self.context.memory()?),
+        };
+        admit(version, memory, self.project)
     }
 }
 
@@ -143,6 +152,11 @@ pub(super) fn told(conflict: &Conflict, merge: &Merge<'_>) -> String {
         }
         Conflict::Value { name, doubt: Some(Doubt::PutBack(side)), .. } => {
             format!("{name} was put back to an earlier value by {}", word(*side))
+        }
+        Conflict::Value { name, .. } if merge.base.is_none() => {
+            format!(
+                "{name} is different on the two sides, and their common ancestor does not count"
+            )
         }
         Conflict::Value { name, ours: None, .. } => {
             format!("{name} was removed by ours, and changed by theirs")

@@ -42,7 +42,7 @@ def history(vault, folder, environment):
     out = []
     for number in range(COMMITS):
         name = names[number % VALUES]
-        records[name] = variants[number // VALUES % VARIANTS][name]
+        records[name] = variants[(number // VALUES + 1) % VARIANTS][name]
         text = head + "".join(f'\n[secrets.{name}]\nvalue = "{records[name]}"\n' for name in names)
         data, message = text.encode(), f"change {name}".encode()
         out.append(f"commit refs/heads/main\ncommitter b <b@example.org> {1_700_000_000 + number} +0000\n"

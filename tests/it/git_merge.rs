@@ -368,3 +368,54 @@ fn a_note_and_its_value_are_merged_as_two_things() {
     terminal.expect("BETA=of-bob");
     terminal.expect_end();
 }
+
+/// Two branches that were merged into each other have two common ancestors, which git merges first.
+#[test]
+fn branches_that_were_merged_into_each_other_are_merged_again() {
+    let (alice, bob) = two();
+    let cross = |person: &Sandbox, other: &Sandbox, keep: &str| {
+        let path = other.project().display().to_string();
+        sh(person, &format!("git fetch -q '{path}' main:other --force"));
+        person.sh("git merge -q other -m cross").run();
+        let mut terminal = person.vault(["resolve"]).on_terminal();
+        terminal.expect(KEEP);
+        terminal.type_line(keep);
+        terminal.expect_end();
+    };
+    set(&alice, &["ALPHA=a", "BETA=a"]);
+    set(&bob, &["ALPHA=b", "NEW=b"]);
+    // Each takes the other's commit of before, and decides in a way of his own.
+    sh(&bob, "git branch before");
+    cross(&alice, &bob, "o");
+    cross(&bob, &alice, "o");
+    sh(&alice, "git commit -qm cross");
+    sh(&bob, "git commit -qm cross");
+    set(&alice, &["LATER_A=1"]);
+    set(&bob, &["LATER_B=1"]);
+    fetch(&alice, &bob);
+    assert_eq!(sh(&alice, "git merge-base --all main bobs").out().lines().count(), 2);
+    let merge = conflict(&alice, "git merge bobs");
+    let told = "vault: envs/staging.toml: ALPHA was changed on both sides\n";
+    assert!(merge.err().contains(told), "{}", merge.err());
+    assert!(!merge.err().contains("BETA") && !merge.err().contains("LATER"), "{}", merge.err());
+    resolve(&alice, &[(KEEP, "t")]);
+    sh(&alice, "git commit -qm again && git fsck --strict");
+    assert_eq!(variables(&alice), "ALPHA=b\nBETA=a\nLATER_A=1\nLATER_B=1\nNEW=b\n");
+}
+
+#[test]
+fn a_merge_that_is_thrown_away_leaves_no_trace_in_what_is_believed() {
+    let (alice, bob) = two();
+    team::rotate(&alice);
+    sh(&alice, "git commit -qam one");
+    team::rotate(&bob);
+    sh(&bob, "git commit -qam other");
+    fetch(&alice, &bob);
+    sh(&alice, "git merge -q bobs -m made");
+    let made = team::text(&alice);
+    sh(&alice, "git reset -q --hard HEAD~1");
+    team::works(&alice);
+    // Taken back, it is what this machine has made.
+    team::put(&alice, made);
+    team::works(&alice);
+}

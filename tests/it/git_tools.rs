@@ -31,6 +31,8 @@ fn git_is_set_up_once_and_undone_without_a_trace() {
             "vault: git config: diff.vault.textconv = {program} git-textconv\n\
              vault: git config: merge.vault.name = vault: environments by name\n\
              vault: git config: merge.vault.driver = {program} git-merge %O %A %B %P\n\
+             vault: git config: merge.vault.recursive = vault-ancestors\n\
+             vault: git config: merge.vault-ancestors.driver = {program} git-merge --ancestors %O %A %B %P\n\
              vault: .gitattributes: {}\
              hint: commit .gitattributes\n\
              vault: pre-commit hook: yours is called first, as pre-commit.before-vault\n\
@@ -47,6 +49,7 @@ fn git_is_set_up_once_and_undone_without_a_trace() {
         "",
         "vault: git config: `diff.vault` removed\n\
          vault: git config: `merge.vault` removed\n\
+         vault: git config: `merge.vault-ancestors` removed\n\
          vault: .gitattributes: `envs/*.toml diff=vault merge=vault` removed\n\
          vault: pre-commit hook removed\n\
          vault: pre-commit hook: yours is in its place again\n",
@@ -109,7 +112,7 @@ fn each_kind_of_clone_is_set_up_or_refused_with_the_reason() {
         "vault: this clone is bare: nothing is merged or committed in it\n\
          hint: set up the clones in which people work\n",
     );
-    assert_eq!(config(&alice), "3\n");
+    assert_eq!(config(&alice), "5\n");
 }
 
 #[test]

@@ -70,13 +70,16 @@ pub(crate) struct Choices {
 pub(crate) enum Choice {
     /// As it is there, or not at all if it isn't.
     As(Side),
+    /// Not at all.
+    Without,
     /// This one.
     New(Secret),
 }
 
 /// The versions that are to be merged.
 pub(crate) struct Merge<'a> {
-    /// The version that both come from, if there is one.
+    /// The version that both come from. Where there is none that counts, nobody can tell what a side has changed:
+    /// all that is different is a conflict.
     pub(crate) base: Option<&'a Version>,
     /// The one that is checked out.
     pub(crate) ours: &'a Version,
@@ -412,6 +415,7 @@ impl<'a> Merge<'a> {
                         Choice::As(side) => {
                             self.lowered(side, if side == Side::Ours { ours } else { theirs })
                         }
+                        Choice::Without => None,
                         Choice::New(value) => {
                             let old = ours.iter().chain(&theirs).map(|held| held.changed).max();
                             let changed = time_of_change(now, old, removed)

@@ -99,6 +99,9 @@ impl Merge<'_> {
             let note = merged_note(base, mine, other);
             return Merged::Is(Some(Held { note, changed, ..mine.clone() }));
         }
+        if self.base.is_none() && !same(ours, theirs) {
+            return clash(None);
+        }
         let side = match (same(ours, base), same(theirs, base)) {
             // Both have removed it.
             (true, true) => return Merged::Is(ours.cloned()),

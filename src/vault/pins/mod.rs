@@ -67,6 +67,9 @@ struct Known {
     /// A rotation that was thrown away: refused from then on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     abandoned: bool,
+    /// Made here by a merge, and never seen in its place: that merge may have been thrown away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    noted: bool,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     members: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -275,6 +278,9 @@ impl Memory {
         }
         // Where every one was abandoned, none is believed by itself.
         let (newest, newest_made) = self.newest(&id).unwrap_or_default();
+        if known.is_some_and(|known| known.noted && known.made > newest_made) {
+            return Verdict::New { first: false };
+        }
         let newest_here = here.and_then(|here| here.newest.get(&id)).filter(|one| !one.is_empty());
         match (known, newest_here) {
             (Some(known), Some(here)) if *here == fingerprint => as_before(known, file),
@@ -366,6 +372,7 @@ impl Memory {
     /// Remembers a data key that was made here and stands in no place yet: the next read takes it.
     pub(crate) fn note_made(&mut self, seen: Seen) {
         let Seen { id, fingerprint, known, .. } = seen;
+        let known = Known { noted: true, ..known };
         self.id.entry(id).or_default().entry(hex(&fingerprint.0)).or_insert(known);
     }
 
@@ -376,7 +383,7 @@ impl Memory {
         let keys = self.id.entry(id.clone()).or_default();
         match keys.get_mut(&fingerprint) {
             Some(known) => {
-                known.abandoned = false;
+                (known.abandoned, known.noted) = (false, false);
                 known.grow(new.members, new.former);
             }
             None => drop(keys.insert(fingerprint.clone(), new)),
@@ -493,7 +500,8 @@ impl Memory {
 
     /// The latest data key that was accepted for this id, and when it was made.
     fn newest(&self, id: &str) -> Option<(&str, u64)> {
-        let accepted = self.id.get(id)?.iter().filter(|(_, known)| !known.abandoned);
+        let keys = self.id.get(id)?.iter();
+        let accepted = keys.filter(|(_, known)| !known.abandoned && !known.noted);
         let newest = accepted.max_by_key(|(_, known)| known.made)?;
         Some((newest.0.as_str(), newest.1.made))
     }
@@ -537,6 +545,7 @@ impl Known {
             environment: file.environment.to_string(),
             made: file.made,
             abandoned: false,
+            noted: false,
             members: BTreeMap::new(),
             former: BTreeMap::new(),
         }

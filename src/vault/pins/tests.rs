@@ -9,6 +9,7 @@ fn of_two_made_at_once_the_later_one_stays_the_newest_here() {
             environment: "staging".to_owned(),
             made,
             abandoned: false,
+            noted: false,
             members: BTreeMap::new(),
             former: BTreeMap::new(),
         };
