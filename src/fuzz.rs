@@ -3,15 +3,17 @@
 //! Nothing of the program calls this. The tests do, with a corpus and what a generator of random numbers
 //! makes of it, and so does a fuzzer. Each function fails by a panic, and tells whether the text was one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::format::VaultFile;
 use crate::process::procfile::{ProcessType, Procfile};
+use crate::secret::Secret;
 use crate::vars::dotenv::buffer::{self, Stored};
-use crate::vars::dotenv::{self, Entry, Problem};
+use crate::vars::dotenv::{self, Entry, Problem, example};
+use crate::vars::import;
 use crate::vars::lines::lines;
-use crate::vars::name::EnvName;
+use crate::vars::name::{EnvName, VarName};
 
 /// A dotenv text, in the strict dialect and as the text that is edited.
 pub fn dialect(text: &[u8]) -> bool {
@@ -121,6 +123,41 @@ fn same_files(one: &VaultFile, other: &VaultFile) -> bool {
         && former(one) == former(other)
         && requests(one) == requests(other)
         && secrets(one) == secrets(other)
+}
+
+/// A flat file of JSON or YAML that is imported, or an `.env.example`.
+pub fn flat(text: &[u8]) -> bool {
+    let lines = text.split(|byte| *byte == b'\n').count();
+    let carriage_returns = text.iter().filter(|byte| **byte == b'\r').count();
+    let mut taken = false;
+    for read in [import::json(text), import::yaml(text)] {
+        match read {
+            Ok(pairs) => {
+                let names: BTreeSet<_> = pairs.iter().map(|(name, _)| name).collect();
+                assert_eq!(names.len(), pairs.len(), "a name is there twice");
+                taken = true;
+            }
+            Err(problems) => {
+                assert!(!problems.is_empty(), "refused for nothing");
+                // Other readers of YAML end a line at a carriage return, too, and one line after the last.
+                let within = |line: usize| (1..=lines + carriage_returns + 1).contains(&line);
+                assert!(problems.iter().all(|one| one.line.is_none_or(within)), "no such line");
+            }
+        }
+    }
+    if let Ok(pairs) = import::json(text) {
+        let text = std::str::from_utf8(text).unwrap_or_default();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let whole: Option<BTreeMap<String, String>> = serde_json::from_str(text).ok();
+        let same = |(name, value): &(VarName, Secret)| {
+            let wanted = whole.as_ref().and_then(|whole| whole.get(name.as_str()));
+            wanted.map(String::as_bytes) == Some(value.expose())
+        };
+        assert!(pairs.iter().all(same), "another value than serde_json reads");
+    }
+    let names = example::names(text);
+    assert!(names.len() <= lines + carriage_returns, "more names than lines");
+    taken
 }
 
 /// A Procfile.

@@ -94,6 +94,18 @@ const PROCFILE: Kind = Kind {
     rounds: 100_000,
 };
 
+const FLAT: Kind = Kind {
+    name: "flat",
+    check: vault::fuzz::flat,
+    words: &[
+        "A: ", "B: ", "\"C\": ", "{", "}", "[", "]", ",", ":", "\"", "'", "\\n", "\\u00e9",
+        "\\ud83d", "\\x41", "|", ">-", "&a ", "*a", "!!str ", "!", "? ", "- ", "---", "...", "#",
+        "1", "yes", "null", "~", "<<", "\n", "\n  ", "\r\n", "\t", "\0", "\u{85}", "\u{2028}",
+        "\u{feff}", "é", "export ", "=",
+    ],
+    rounds: 60_000,
+};
+
 /// `SplitMix64`: a few lines, and the same numbers everywhere.
 struct Random(u64);
 
@@ -224,6 +236,11 @@ fn dotenv_texts_keep_their_promises() {
 #[test]
 fn vault_files_keep_their_promises() {
     replay(&VAULT_FILE);
+}
+
+#[test]
+fn flat_files_keep_their_promises() {
+    replay(&FLAT);
 }
 
 #[test]
