@@ -419,3 +419,36 @@ fn a_merge_that_is_thrown_away_leaves_no_trace_in_what_is_believed() {
     team::put(&alice, made);
     team::works(&alice);
 }
+
+#[test]
+fn a_file_that_was_renamed_takes_the_other_sides_values_along() {
+    let (alice, bob) = two();
+    sh(&alice, "git mv envs/staging.toml envs/stage.toml && git commit -qm renamed");
+    set(&bob, &["ALPHA=of-bob"]);
+    fetch(&alice, &bob);
+    sh(&alice, "git merge -q bobs -m together");
+    // An environment has the name of its file, and is refused under another one; nothing is lost.
+    let get = alice.vault(["get", "-e", "stage", "ALPHA"]).run();
+    get.expect_that(5, "by name", |output| output.err().contains("staging"));
+    sh(&alice, "git mv envs/stage.toml envs/staging.toml");
+    assert_eq!(variables(&alice), format!("ALPHA=of-bob\nBETA={BETA}\n"));
+}
+
+#[test]
+fn what_was_put_aside_or_is_taken_back_goes_by_the_same_rules() {
+    let (alice, _bob) = two();
+    alice.vault(["set", "-e", "staging", "ASIDE=4"]).run().expect(0, "", "");
+    sh(&alice, "git stash -q");
+    set(&alice, &["ASIDE_TOO=5"]);
+    sh(&alice, "git stash pop -q && git commit -qam popped && git revert --no-edit HEAD~1");
+    assert_eq!(variables(&alice), format!("ALPHA={ALPHA}\nASIDE=4\nBETA={BETA}\n"));
+    // To take a value back is to put an earlier one in its place, which a person says. (Where nothing else has
+    // changed, git takes the earlier file whole, and asks nobody.)
+    set(&alice, &["ALPHA=new"]);
+    set(&alice, &["BETA=new"]);
+    let revert = conflict(&alice, "git revert --no-edit HEAD~1");
+    assert!(revert.err().contains("ALPHA was put back to an earlier value by theirs\n"));
+    resolve(&alice, &[(KEEP, "t")]);
+    sh(&alice, "GIT_EDITOR=true git revert --continue");
+    assert_eq!(variables(&alice), format!("ALPHA={ALPHA}\nASIDE=4\nBETA=new\n"));
+}
