@@ -1,14 +1,12 @@
 //! `vault check --against REV`: what a branch would change of the environments, for who reviews it. No key is needed.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 
 use super::Context;
 use super::findings::{Findings, Level};
-use crate::error::{Error, Result};
+use super::repository::{Repository, environment_of_path, path_of};
+use crate::error::Result;
 use crate::format::{FILE_LIMIT, VaultFile};
-use crate::process::Surroundings;
-use crate::process::git::{Objects, git, git_output};
 use crate::vars::name::{EnvName, shown};
 use crate::vault::compare::{Change, changes};
 use crate::vault::{ENVS_FOLDER, Project};
@@ -26,27 +24,18 @@ pub(super) fn against(
     context: &Context,
     found: &mut Findings,
 ) -> Result<()> {
-    let around = Surroundings { folder: project.root(), environment: &context.outside.environment };
-    let ask = |words: &[&str]| {
-        let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
-        git(&words, &around)
-    };
-    let commit = format!("{rev}^{{commit}}");
-    let commit = ask(&["rev-parse", "--verify", "-q", "--end-of-options", &commit]);
-    let commit = commit.ok_or_else(|| {
-        Error::not_found(format!("git has no commit `{}`", shown(rev)))
-            .hint("fetch it first; a clone that is shallow lacks what is behind its first commit")
-    })?;
-    let start = ask(&["merge-base", &commit, "HEAD"]).unwrap_or(commit);
-    let prefix = ask(&["rev-parse", "--show-prefix"]).unwrap_or_default();
+    let repository = Repository::of(project, context);
+    let commit = repository.commit(rev)?;
+    let start = repository.ask(&["merge-base", &commit, "HEAD"]).unwrap_or(commit);
+    let prefix = repository.prefix();
     let mut names: BTreeSet<EnvName> = wanted.iter().cloned().collect();
     if context.globals.env.is_empty() {
-        names.extend(at_commit(&start, &around)?);
+        names.extend(at_commit(&start, &repository)?);
     }
-    let mut objects = Objects::start(&around)?;
+    let mut objects = repository.objects()?;
     for name in names {
         // As it is called in the repository, for pages that show it.
-        let file = (name.clone(), format!("{prefix}{ENVS_FOLDER}/{name}.toml"));
+        let file = (name.clone(), format!("{prefix}{}", path_of(&name)));
         let blob = objects.blob(&format!("{start}:{}", file.1), FILE_LIMIT)?;
         let before = blob.map(|bytes| VaultFile::parse(&bytes, &name));
         // What can't be read now was told already.
@@ -64,15 +53,10 @@ pub(super) fn against(
 }
 
 /// The environments that a commit has.
-fn at_commit(commit: &str, around: &Surroundings<'_>) -> Result<Vec<EnvName>> {
+fn at_commit(commit: &str, repository: &Repository<'_>) -> Result<Vec<EnvName>> {
     let folder = format!("{ENVS_FOLDER}/");
-    let words = ["ls-tree", "--name-only", "-z", commit, &folder].map(OsStr::new);
-    let list = git_output(&words, around)?;
-    let name = |path: &[u8]| {
-        let path = std::str::from_utf8(path).ok()?;
-        path.strip_prefix(&folder)?.strip_suffix(".toml")?.parse().ok()
-    };
-    Ok(list.split(|byte| *byte == 0).filter_map(name).collect())
+    let list = repository.output(&["ls-tree", "--name-only", "-z", commit, &folder])?;
+    Ok(list.split(|byte| *byte == 0).filter_map(environment_of_path).collect())
 }
 
 fn compare(

@@ -1,22 +1,20 @@
 //! `vault diff`: two environments, or one and an earlier version of it.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::Context;
+use super::repository::{Repository, path_of};
 use crate::error::{Error, Result, shown_path};
 use crate::format::FILE_LIMIT;
-use crate::process::Surroundings;
-use crate::process::git::{Objects, git};
 use crate::secret::Secret;
 use crate::vars::Vars;
 use crate::vars::export::json_word;
 use crate::vars::name::{EnvName, VarName, shown};
 use crate::vault::compare::{Change, changes};
-use crate::vault::{ENVS_FOLDER, Project, Vault};
+use crate::vault::{Project, Vault};
 
 /// Compare two environments by name, or one with an earlier version of it
 ///
@@ -171,14 +169,10 @@ fn version(
     project: &Project,
     context: &Context,
 ) -> Result<Option<Vault>> {
-    let around = Surroundings { folder: project.root(), environment: &context.outside.environment };
-    let commit = format!("{rev}^{{commit}}");
-    let words = ["rev-parse", "--verify", "-q", "--end-of-options", &commit].map(OsStr::new);
-    let commit = git(&words, &around)
-        .ok_or_else(|| Error::not_found(format!("git has no commit `{}`", shown(rev))))?;
-    let prefix = git(&["rev-parse", "--show-prefix"].map(OsStr::new), &around).unwrap_or_default();
-    let path = format!("{commit}:{prefix}{ENVS_FOLDER}/{name}.toml");
-    let bytes = Objects::start(&around)?.blob(&path, FILE_LIMIT)?;
+    let repository = Repository::of(project, context);
+    let commit = repository.commit(rev)?;
+    let path = format!("{commit}:{}{}", repository.prefix(), path_of(name));
+    let bytes = repository.objects()?.blob(&path, FILE_LIMIT)?;
     let told = format!("{} at {}", shown_path(&project.path(name)), shown(rev));
     bytes.map(|bytes| Vault::parse(told.as_ref(), name, &bytes)).transpose()
 }

@@ -7,9 +7,8 @@ use clap::Args;
 
 use super::Context;
 use super::export::{not_written, replace_file};
+use super::repository::Repository;
 use crate::error::{Error, Result, shown_path};
-use crate::process::Surroundings;
-use crate::process::git::{git, git_output, git_status};
 use crate::process::replace::{find, this_program};
 use crate::vault::Project;
 
@@ -39,7 +38,7 @@ const MARK: &str = "# Written by `vault git-setup`, and removed by `vault git-se
 struct Clone<'a> {
     context: &'a Context,
     project: &'a Project,
-    around: Surroundings<'a>,
+    repository: Repository<'a>,
     /// The way from the top of the work tree to the project: empty, or with a slash at its end.
     prefix: String,
     changed: bool,
@@ -48,12 +47,8 @@ struct Clone<'a> {
 /// Runs it.
 pub(crate) fn run(args: &GitSetupArgs, context: &Context) -> Result<()> {
     let project = context.project()?;
-    let around = Surroundings { folder: project.root(), environment: &context.outside.environment };
-    let ask = |words: &[&str]| {
-        let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
-        git(&words, &around)
-    };
-    match ask(&["rev-parse", "--is-bare-repository"]).as_deref() {
+    let repository = Repository::of(&project, context);
+    match repository.ask(&["rev-parse", "--is-bare-repository"]).as_deref() {
         Some("true") => {
             return Err(Error::failed("this clone is bare: nothing is merged or committed in it")
                 .hint("set up the clones in which people work"));
@@ -65,8 +60,8 @@ pub(crate) fn run(args: &GitSetupArgs, context: &Context) -> Result<()> {
             );
         }
     }
-    let prefix = ask(&["rev-parse", "--show-prefix"]).unwrap_or_default();
-    let mut clone = Clone { context, project: &project, around, prefix, changed: false };
+    let prefix = repository.prefix();
+    let mut clone = Clone { context, project: &project, repository, prefix, changed: false };
     if args.undo {
         clone.undo()?;
     } else {
@@ -95,8 +90,7 @@ impl Clone<'_> {
 
     fn undo(&mut self) -> Result<()> {
         for section in ["diff.vault", "merge.vault", "merge.vault-ancestors"] {
-            let words = ["config", "--local", "--remove-section", section].map(OsStr::new);
-            if git_status(&words, &self.around) == Some(0) {
+            if self.repository.does(&["config", "--local", "--remove-section", section]) {
                 self.tell(&format!("git config: `{section}` removed"));
             }
         }
@@ -138,11 +132,11 @@ impl Clone<'_> {
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let ask = ["config", "--local", "--get", name].map(OsStr::new);
-        if git(&ask, &self.around).as_deref() == Some(value) {
+        let there = self.repository.ask(&["config", "--local", "--get", name]);
+        if there.as_deref() == Some(value) {
             return Ok(());
         }
-        git_output(&["config", "--local", name, value].map(OsStr::new), &self.around)?;
+        self.repository.output(&["config", "--local", name, value])?;
         self.tell(&format!("git config: {name} = {value}"));
         Ok(())
     }
@@ -177,11 +171,12 @@ impl Clone<'_> {
 
     /// Where git looks for hooks; None where somebody else keeps them.
     fn hooks(&mut self) -> Result<Option<PathBuf>> {
-        if git(&["config", "--get", "core.hooksPath"].map(OsStr::new), &self.around).is_some() {
+        if self.repository.ask(&["config", "--get", "core.hooksPath"]).is_some() {
             return Ok(None);
         }
-        let words = ["rev-parse", "--git-path", "hooks"].map(OsStr::new);
-        let path = git(&words, &self.around)
+        let path = self
+            .repository
+            .ask(&["rev-parse", "--git-path", "hooks"])
             .ok_or_else(|| Error::failed("git does not say where its hooks are"))?;
         Ok(Some(self.project.root().join(path)))
     }

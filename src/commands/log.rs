@@ -7,11 +7,11 @@ use std::rc::Rc;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::repository::{Repository, environment_of_path};
 use super::{Context, variable};
 use crate::error::{Error, Result};
 use crate::format::{FILE_LIMIT, VaultFile};
-use crate::process::Surroundings;
-use crate::process::git::{Objects, git, git_parts};
+use crate::process::git::{Objects, git_parts};
 use crate::vars::name::{EnvName, VarName, shown};
 use crate::vault::ENVS_FOLDER;
 use crate::vault::compare::{Change, changes};
@@ -70,12 +70,12 @@ pub(crate) fn run(args: &LogArgs, context: &Context) -> Result<()> {
     let project = context.project()?;
     let name = args.name.as_deref().map(variable).transpose()?;
     let wanted = context.named(&project)?;
-    let around = Surroundings { folder: project.root(), environment: &context.outside.environment };
-    if git(&["rev-parse", "--verify", "-q", "HEAD"].map(OsStr::new), &around).is_none() {
+    let repository = Repository::of(&project, context);
+    if repository.ask(&["rev-parse", "--verify", "-q", "HEAD"]).is_none() {
         return Err(Error::failed("there is no commit of git here")
             .hint("`vault log` reads git's history: commit the folder `envs` first"));
     }
-    let objects = Objects::start(&around)?;
+    let objects = repository.objects()?;
     let mut teller = Teller {
         context,
         name,
@@ -104,7 +104,7 @@ pub(crate) fn run(args: &LogArgs, context: &Context) -> Result<()> {
         "--",
         ENVS_FOLDER,
     ];
-    git_parts(&words.map(OsStr::new), &around, 0, &mut |part| teller.part(part))?;
+    git_parts(&words.map(OsStr::new), &repository.around, 0, &mut |part| teller.part(part))?;
     teller.end_of_commit()?;
     if context.ui.json {
         let all = Value::Array(std::mem::take(&mut teller.told));
@@ -122,7 +122,7 @@ impl Teller<'_> {
             self.commit = commit(&String::from_utf8_lossy(line));
         } else if part.starts_with(b":") {
             self.raw = String::from_utf8_lossy(part).into_owned();
-        } else if let Some(name) = environment(part) {
+        } else if let Some(name) = environment_of_path(part) {
             self.file(name)?;
         }
         Ok(true)
@@ -225,12 +225,6 @@ fn between(before: &Version, after: &Version) -> Vec<Change> {
         (Version::Unreadable, _) => vec![Change::Made],
         _ => changes(file(before), file(after)),
     }
-}
-
-/// The environment of a path below the project's folder.
-fn environment(path: &[u8]) -> Option<EnvName> {
-    let name = std::str::from_utf8(path).ok()?.strip_prefix(ENVS_FOLDER)?.strip_prefix('/')?;
-    name.strip_suffix(".toml")?.parse().ok()
 }
 
 fn commit(line: &str) -> Commit {

@@ -26,6 +26,7 @@ pub(crate) mod members;
 mod merging;
 pub(crate) mod pins;
 mod recovery;
+mod repository;
 pub(crate) mod request;
 pub(crate) mod resolve;
 pub(crate) mod revoke;

@@ -1,18 +1,17 @@
 //! `vault resolve`: a conflict in a vault file, decided by a person, from git's versions of it.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::path::Path;
 
 use clap::Args;
 
 use super::merging::{Texts, Versions, settle, told, word};
+use super::repository::{Repository, environment_of_path, path_of};
 use super::{Context, day, environment_item, now};
 use crate::cli::prompt;
 use crate::error::{Error, Kind, Result, shown_path};
 use crate::format::{Expected, FILE_LIMIT, Fingerprint};
-use crate::process::Surroundings;
-use crate::process::git::{Objects, git, git_output};
+use crate::process::git::Objects;
 use crate::vars::name::{EnvName, shown};
 use crate::vault::merge::{Choice, Choices, Conflict, Held, Merge, Side};
 use crate::vault::{ENVS_FOLDER, Project};
@@ -49,10 +48,11 @@ pub(crate) fn run(args: &ResolveArgs, context: &Context) -> Result<()> {
             )
         })
         .collect::<Result<_>>()?;
-    let around = Surroundings { folder: project.root(), environment: &context.outside.environment };
-    let unmerged = unmerged(&around)?;
+    let repository = Repository::of(&project, context);
+    let unmerged = unmerged(&repository)?;
     let from_index = !unmerged.is_empty();
-    let found = if from_index { unmerged } else { of_merge_commit(&project, &named, &around)? };
+    let found =
+        if from_index { unmerged } else { of_merge_commit(&project, context, &repository)? };
     let wanted = |name: &EnvName| named.is_empty() || named.contains(name);
     let found: BTreeMap<EnvName, Texts> =
         found.into_iter().filter(|(name, _)| wanted(name)).collect();
@@ -69,8 +69,7 @@ pub(crate) fn run(args: &ResolveArgs, context: &Context) -> Result<()> {
         let texts = Texts { path: project.path(&name), ..texts };
         resolve(&texts, &project, context, expected.as_ref())?;
         if from_index {
-            let path = format!("{ENVS_FOLDER}/{name}.toml");
-            git_output(&["add", "--", &path].map(OsStr::new), &around)?;
+            repository.output(&["add", "--", &path_of(&name)])?;
         }
         let told = shown_path(&texts.path);
         let then = if from_index { " and staged" } else { "" };
@@ -95,15 +94,13 @@ fn resolve(
 }
 
 /// The versions of each environment that the index has as unmerged, in the stages 1 to 3.
-fn unmerged(around: &Surroundings<'_>) -> Result<BTreeMap<EnvName, Texts>> {
-    let words = ["ls-files", "--unmerged", "-z", "--", ENVS_FOLDER].map(OsStr::new);
-    let list = git_output(&words, around)?;
+fn unmerged(repository: &Repository<'_>) -> Result<BTreeMap<EnvName, Texts>> {
+    let list = repository.output(&["ls-files", "--unmerged", "-z", "--", ENVS_FOLDER])?;
     let mut stages: BTreeMap<EnvName, [Option<String>; 3]> = BTreeMap::new();
     for entry in list.split(|byte| *byte == 0) {
         let Ok(entry) = std::str::from_utf8(entry) else { continue };
         let Some((head, path)) = entry.split_once('\t') else { continue };
-        let name = path.strip_prefix(ENVS_FOLDER).and_then(|path| path.strip_prefix('/'));
-        let name = name.and_then(|name| name.strip_suffix(".toml")?.parse().ok());
+        let name = environment_of_path(path.as_bytes());
         let [_, id, stage] = head.split(' ').collect::<Vec<_>>()[..] else { continue };
         let stage = stage.parse::<usize>().ok().and_then(|stage| stage.checked_sub(1));
         let Some((name, stage)) = name.zip(stage) else { continue };
@@ -114,7 +111,7 @@ fn unmerged(around: &Surroundings<'_>) -> Result<BTreeMap<EnvName, Texts>> {
     if stages.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut objects = Objects::start(around)?;
+    let mut objects = repository.objects()?;
     stages
         .into_iter()
         .map(|(name, ids)| Ok((name.clone(), texts(&name, ids, &mut objects)?)))
@@ -128,44 +125,40 @@ fn texts(name: &EnvName, names: [Option<String>; 3], objects: &mut Objects) -> R
     let [base, ours, theirs] = names;
     let (base, ours, theirs) = (read(base)?, read(ours)?, read(theirs)?);
     let (Some(ours), Some(theirs)) = (ours, theirs) else {
-        return Err(Error::failed(format!("{name} was deleted on one side, and changed on the other"))
-            .about(name)
-            .hint(format!(
-                "`git add {ENVS_FOLDER}/{name}.toml` keeps it, `git rm {ENVS_FOLDER}/{name}.toml` deletes it"
-            )));
+        return Err(Error::failed(format!(
+            "{name} was deleted on one side, and changed on the other"
+        ))
+        .about(name)
+        .hint(format!("`git add {0}` keeps it, `git rm {0}` deletes it", path_of(name))));
     };
     Ok(Texts { path: Path::new("").to_owned(), base, ours, theirs })
 }
 
-/// The versions of environments that a merge commit, already made, has left unreadable; or of those named.
+/// The versions of environments that a merge commit, already made, has left as no version of anybody.
 fn of_merge_commit(
     project: &Project,
-    named: &[EnvName],
-    around: &Surroundings<'_>,
+    context: &Context,
+    repository: &Repository<'_>,
 ) -> Result<BTreeMap<EnvName, Texts>> {
-    let ask = |words: &[&str]| {
-        let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
-        git(&words, around)
-    };
-    if ask(&["rev-parse", "--is-inside-work-tree"]).is_none() {
-        return Err(Error::failed("this is no work tree of git")
-            .hint("`vault resolve` merges the versions that git has"));
-    }
-    if ask(&["rev-parse", "--verify", "-q", "HEAD^2"]).is_none() {
+    let Some(base) = repository
+        .ask(&["rev-parse", "--verify", "-q", "HEAD^2"])
+        .and_then(|_| repository.ask(&["merge-base", "HEAD^1", "HEAD^2"]))
+    else {
         return Ok(BTreeMap::new());
-    }
-    let Some(base) = ask(&["merge-base", "HEAD^1", "HEAD^2"]) else { return Ok(BTreeMap::new()) };
-    let prefix = ask(&["rev-parse", "--show-prefix"]).unwrap_or_default();
-    let broken: Vec<EnvName> = if named.is_empty() {
-        let all = project.environments()?;
-        all.into_iter().filter(|name| project.read(name).is_err()).collect()
-    } else {
-        named.to_vec()
     };
-    let mut objects = Objects::start(around)?;
+    let key = context.key()?;
+    let is_broken = |name: &EnvName| {
+        let whole = project.read(name).and_then(|vault| {
+            let opened = vault.open(&key)?;
+            vault.check_values(&opened)
+        });
+        whole.is_err_and(|error| error.kind() == Kind::Integrity)
+    };
+    let prefix = repository.prefix();
+    let mut objects = repository.objects()?;
     let mut found = BTreeMap::new();
-    for name in broken {
-        let at = |rev: &str| Some(format!("{rev}:{prefix}{ENVS_FOLDER}/{name}.toml"));
+    for name in project.environments()?.into_iter().filter(is_broken) {
+        let at = |rev: &str| Some(format!("{rev}:{prefix}{}", path_of(&name)));
         let names = [at(&base), at("HEAD^1"), at("HEAD^2")];
         found.insert(name.clone(), texts(&name, names, &mut objects)?);
     }

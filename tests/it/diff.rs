@@ -107,6 +107,7 @@ fn one_environment_is_compared_with_an_earlier_version_of_it_without_a_key() {
     alice.vault(["diff", "staging", "--rev", "nothing"]).run().expect(
         3,
         "",
-        "vault: git has no commit `nothing`\n",
+        "vault: git has no commit `nothing`\n\
+         hint: fetch it first; a clone that is shallow lacks what is behind its first commit\n",
     );
 }
