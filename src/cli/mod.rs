@@ -92,6 +92,7 @@ enum Command {
     Start(commands::start::StartArgs),
     Check(commands::check::CheckArgs),
     Diff(commands::diff::DiffArgs),
+    Scan(commands::scan::ScanArgs),
     Doctor(commands::doctor::DoctorArgs),
     Ps(commands::control::PsArgs),
     Stop(commands::control::StopArgs),
@@ -178,6 +179,7 @@ fn dispatch(command: &Command, context: &Context) -> Result<u8> {
         Command::Start(args) => return commands::start::run(args, context),
         Command::Check(args) => return commands::check::run(args, context),
         Command::Diff(args) => return commands::diff::run(args, context),
+        Command::Scan(args) => return commands::scan::run(args, context),
         Command::Doctor(args) => return commands::doctor::run(args, context),
         Command::Ps(args) => commands::control::ps(args, context),
         Command::Stop(args) => commands::control::stop(args, context),
@@ -287,7 +289,7 @@ fn nearest(suggested: &ContextValue) -> Option<String> {
 
 /// A word that is no command of this version: one that is planned, or one of another program's.
 fn not_a_command(error: &clap::Error) -> Option<Error> {
-    const PLANNED: [&str; 2] = ["man", "scan"];
+    const PLANNED: [&str; 1] = ["man"];
     if error.kind() != ErrorKind::InvalidSubcommand {
         return None;
     }

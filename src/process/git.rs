@@ -69,6 +69,16 @@ pub(crate) fn git_parts(
     }
 }
 
+/// What a name stands for.
+pub(crate) enum Object {
+    /// A file, with its bytes.
+    Blob(Vec<u8>),
+    /// A file that is larger than was wanted.
+    Large,
+    /// Something else, or nothing.
+    Other,
+}
+
 /// `git cat-file --batch`: the bytes of objects, one after the other, from one process.
 pub(crate) struct Objects {
     /// Behind its pipes, which are closed before it is waited for.
@@ -93,9 +103,17 @@ impl Objects {
     ///
     /// git has ended, or speaks another language.
     pub(crate) fn blob(&mut self, name: &str, limit: usize) -> Result<Option<Vec<u8>>> {
+        Ok(match self.object(name, limit)? {
+            Object::Blob(bytes) => Some(bytes),
+            Object::Large | Object::Other => None,
+        })
+    }
+
+    /// As [`Objects::blob`], and says why it gives no bytes.
+    pub(crate) fn object(&mut self, name: &str, limit: usize) -> Result<Object> {
         // A line end in a name would be a second question.
         if name.contains(['\n', '\0']) {
-            return Ok(None);
+            return Ok(Object::Other);
         }
         writeln!(self.questions, "{name}")
             .and_then(|()| self.questions.flush())
@@ -109,18 +127,18 @@ impl Objects {
         if sort != "blob" || size > limit {
             std::io::copy(&mut rest, &mut std::io::sink()).map_err(|error| unread(&error))?;
             self.end_of_line()?;
-            return Ok(None);
+            return Ok(if sort == "blob" { Object::Large } else { Object::Other });
         }
         let mut bytes = Vec::with_capacity(size);
         rest.read_to_end(&mut bytes).map_err(|error| unread(&error))?;
         self.end_of_line()?;
-        Ok(Some(bytes))
+        Ok(Object::Blob(bytes))
     }
 
     /// An answer without an object: `NAME missing`, or an end.
-    fn none(&mut self, head: &str) -> Result<Option<Vec<u8>>> {
+    fn none(&mut self, head: &str) -> Result<Object> {
         if head.trim_end().ends_with(" missing") || head.trim_end().ends_with(" ambiguous") {
-            return Ok(None);
+            return Ok(Object::Other);
         }
         self.child.finish()?;
         Err(failed("it gave no object"))

@@ -67,9 +67,13 @@ pub(crate) fn belongs_to_another(path: &Path) -> bool {
         .is_ok_and(|metadata| platform::owner(&metadata) == Owner::Another)
 }
 
-pub(super) enum ReadError {
+/// Why a file was not read.
+pub(crate) enum ReadError {
+    /// There is none.
     Missing,
+    /// It is a FIFO, a device or a folder.
     NotRegular,
+    /// The system says why.
     Io(std::io::Error),
 }
 
@@ -78,7 +82,7 @@ pub(super) fn not_regular(path: &Path) -> Error {
 }
 
 /// The bytes and what is known of the file they came from; None if it is over the limit.
-pub(super) fn read_regular(
+pub(crate) fn read_regular(
     path: &Path,
     limit: usize,
 ) -> Result<Option<(Vec<u8>, Metadata)>, ReadError> {

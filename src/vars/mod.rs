@@ -5,6 +5,7 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod lines;
 pub(crate) mod name;
+pub(crate) mod scan;
 
 use std::collections::BTreeMap;
 

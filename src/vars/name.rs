@@ -178,6 +178,20 @@ pub(crate) fn shown(text: &str) -> String {
     out
 }
 
+/// As [`shown`], for the bytes of a path: what is no UTF-8 is written as `\xff`.
+pub(crate) fn shown_bytes(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(&shown(chunk.valid()));
+        for byte in chunk.invalid() {
+            // Writing to a string can't fail.
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
+}
+
 fn is_harmless(c: char) -> bool {
     let invisible = matches!(u32::from(c),
         0x00AD | 0x061C | 0x180E | 0x200B..=0x200F | 0x2028..=0x202E | 0x2060..=0x206F | 0xFE00..=0xFE0F

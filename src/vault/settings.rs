@@ -13,6 +13,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use crate::error::{Error, Result, shown_path};
 use crate::vars::dotenv::example;
 use crate::vars::name::{EnvName, VarName, nearest, shown};
+use crate::vars::scan::allow::Allowed;
 
 /// What `vault.toml` says.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) loader: Vec<VarName>,
     /// How `start` treats processes.
     pub(crate) runner: Runner,
+    /// What `scan` leaves alone.
+    pub(crate) scan: Vec<Allowed>,
 }
 
 /// How `start` treats processes, by the names of their types.
@@ -164,7 +167,7 @@ type Value<'a> = Spanned<DeValue<'a>>;
 
 impl Reader<'_> {
     fn settings(&self, document: &DeTable<'_>) -> Result<Settings> {
-        const FIELDS: [&str; 4] = ["default", "required", "allow", "runner"];
+        const FIELDS: [&str; 5] = ["default", "required", "allow", "runner", "scan"];
         let mut settings = Settings::default();
         for (name, value) in document {
             match name.get_ref().as_ref() {
@@ -183,6 +186,13 @@ impl Reader<'_> {
                     }
                 }
                 "runner" => settings.runner = self.runner(value)?,
+                "scan" => {
+                    for (name, value) in self.table(value)? {
+                        self.known(name, &["allow"])?;
+                        let what = "a list of paths below the folder, fingerprints and `ENV:NAME`";
+                        settings.scan = self.list(value, what)?;
+                    }
+                }
                 _ => self.known(name, &FIELDS)?,
             }
         }
@@ -397,6 +407,8 @@ restart = ["worker"]
 stop_signal = { web = "SIGINT", worker = "QUIT" }
 [runner.env]
 worker = ["DATABASE_URL"]
+[scan]
+allow = ["tests/data", "0123456789abcdef", "staging:SITE_URL"]
 "#,
         )
         .unwrap();
@@ -407,6 +419,7 @@ worker = ["DATABASE_URL"]
         assert_eq!(of("DATABASE_URL").envs.as_ref().unwrap().len(), 2);
         assert!(of("PORT").optional && of("SENTRY_DSN").optional && !of("SECRET_KEY").optional);
         assert_eq!(of("TOKEN").min, 32);
+        assert_eq!(settings.scan.len(), 3);
         let runner = settings.runner;
         assert_eq!(runner.timeout, Some(Duration::from_secs(5)));
         assert_eq!((runner.pty, runner.can_end), (vec!["web".into()], vec!["migrate".into()]));
@@ -448,6 +461,10 @@ worker = ["DATABASE_URL"]
         assert!(refusal("[required]\nA = { min = 1 }").contains("`kind` is missing"));
         assert!(refusal("[required]\nA-B = \"int\"").contains("vault.toml:2: `A-B`"));
         assert!(refusal("default = \"Prod\"").contains("not an environment name"));
+        assert!(
+            refusal("[scan]\nallow = [\"a\", \"../b\"]")
+                .contains("vault.toml:2: this is not a list")
+        );
         assert!(refusal("a = ").contains("not TOML"));
         assert!(refusal("[required]\nA = { kind = \"enum\" }").contains("`of ="));
     }

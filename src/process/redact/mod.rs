@@ -3,6 +3,7 @@
 //! This guards against accidents: a value in a log line, in a traceback, in a dumped request. A program that
 //! wants to let a value out needs only to write it backwards.
 
+mod find;
 mod forms;
 mod patterns;
 

@@ -54,9 +54,14 @@ impl Patterns {
     ///
     /// Where two variables have a value in common, the first name tells it.
     pub(crate) fn of(vars: &Vars) -> Option<Self> {
+        Self::told_as(vars.iter().map(|(name, value)| (format!("[redacted {name}]"), value)))
+    }
+
+    /// The patterns of these values, each with what it is told as. The first that has a form tells it.
+    pub(crate) fn told_as<'v>(values: impl Iterator<Item = (String, &'v Secret)>) -> Option<Self> {
         let mut sorted = Vec::new();
-        for (name, value) in vars.iter() {
-            let replacement: Arc<[u8]> = format!("[redacted {name}]").into_bytes().into();
+        for (told, value) in values {
+            let replacement: Arc<[u8]> = told.into_bytes().into();
             sorted.extend(forms::of(value.expose()).into_iter().map(|bytes| Pattern {
                 head: head(bytes.expose()),
                 bytes,
