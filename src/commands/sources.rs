@@ -48,7 +48,8 @@ impl<'c> Ground<'c> {
     pub(super) fn find(context: &'c Context) -> Self {
         let here = &context.outside.folder;
         // In a hook git has said where the repository is, as seen from here.
-        let in_hook = context.outside.get("GIT_DIR").is_some();
+        let in_hook =
+            ["GIT_DIR", "GIT_INDEX_FILE"].iter().any(|name| context.outside.get(name).is_some());
         let named = context.globals.app_root.as_ref().filter(|_| !in_hook);
         let folder = named.map_or_else(|| here.clone(), |named| here.join(named));
         let folder = folder.canonicalize().unwrap_or(folder);

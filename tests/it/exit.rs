@@ -54,6 +54,10 @@ fn status_1_is_a_no_or_a_failure_without_its_own_number() {
         "",
         "vault: there is an identity already[..]\nhint: [..]\n",
     );
+    sandbox.vault(["scan"]).run().expect(0, "", "");
+    sandbox.write("project/notes", "NAME is value, with its key in .env\n");
+    sandbox.write("project/.env", "NAME=other\n");
+    sandbox.vault(["scan"]).run().expect_like(1, "...\n.env: [..]\n...", "hint: [..]\n");
 }
 
 #[test]
@@ -105,6 +109,12 @@ fn status_3_is_not_found() {
         3,
         "",
         "vault: the folder `none` does not exist\n",
+    );
+    sandbox.vault(["scan", "none"]).run().expect(3, "", "vault: `none` does not exist\n");
+    sandbox.vault(["scan", "--staged"]).run().expect_like(
+        3,
+        "",
+        "vault: `--staged` needs a git repository: [..]\nhint: [..]\n",
     );
 }
 

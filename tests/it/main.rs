@@ -48,6 +48,7 @@ mod rooms;
 mod run;
 mod run_environment;
 mod run_key;
+mod scan;
 mod schema;
 mod selftest;
 mod set_get;
