@@ -82,6 +82,9 @@ pub(crate) fn run(args: &ScanArgs, context: &Context) -> Result<u8> {
     }
     let searched = if args.history { "version" } else { "file" };
     context.ui.detail(&format!("{} searched", count(scan.files, searched)));
+    if !args.history {
+        scan.found.sort_by(|a, b| a.path.cmp(&b.path));
+    }
     tell(context, &scan.found, args.history)?;
     Ok(u8::from(!scan.found.is_empty() || ground.is_incomplete))
 }
