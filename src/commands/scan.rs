@@ -173,17 +173,11 @@ impl Scan {
         self.files += 1;
         let is_text = !is_binary(bytes);
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
-        let line_of = |at: usize| {
-            let start =
-                bytes.get(..at).and_then(|before| before.iter().rposition(|byte| *byte == b'\n'));
-            let rest = bytes.get(start.map_or(0, |start| start + 1)..).unwrap_or_default();
-            rest.split(|byte| *byte == b'\n').next().unwrap_or_default()
-        };
         let mut found: Vec<(usize, Kind, String, Option<String>, String)> = Vec::new();
         if is_text
             && dotfile::is_named(name)
             && dotfile::has_values(bytes)
-            && !is_allowed_by_comment(line_of(0))
+            && !is_allowed_by_comment(bytes, 0)
         {
             let print = fingerprint(Kind::Dotenv, path, &[]);
             found.push((0, Kind::Dotenv, "a dotenv file with values".to_owned(), None, print));
@@ -200,7 +194,7 @@ impl Scan {
             });
         }
         for hit in self.searcher.search(bytes, is_text) {
-            if !(is_text && is_allowed_by_comment(line_of(hit.at))) {
+            if !(is_text && is_allowed_by_comment(bytes, hit.at)) {
                 let print = fingerprint(hit.kind, path, &hit.identity);
                 found.push((hit.at, hit.kind, hit.what.to_owned(), None, print));
             }

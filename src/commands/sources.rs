@@ -1,7 +1,9 @@
 //! Where `scan` looks: what git tracks, what is staged, every version that there was, or what was named.
 
+use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::Context;
 use crate::error::{Error, Result, reason, shown_path};
@@ -164,7 +166,7 @@ impl<'c> Ground<'c> {
     pub(super) fn history(&mut self, each: Each<'_>) -> Result<()> {
         const WORDS: [&str; 6] =
             ["rev-list", "--objects", "--in-commit-order", "--topo-order", "--reverse", "--all"];
-        // git tells the longest part of a name that can't be another's; so many digits are enough for nearly all.
+        // So many digits name one commit in all but the largest repositories.
         const SHORT: usize = 10;
         let around = self.around(&self.folder);
         let is_shallow = ["rev-parse", "--is-shallow-repository"].map(OsStr::new);
@@ -178,26 +180,41 @@ impl<'c> Ground<'c> {
             self.context.ui.hint("`git fetch --unshallow` brings them");
         }
         let mut objects = Objects::start(&around)?;
-        let mut commit = String::new();
+        let mut commit: Rc<str> = "".into();
+        // What git was asked for and has not answered yet.
+        let mut asked: VecDeque<(Vec<u8>, Rc<str>)> = VecDeque::new();
+        let mut next = |objects: &mut Objects, asked: &mut VecDeque<(Vec<u8>, Rc<str>)>| {
+            let Some((path, commit)) = asked.pop_front() else { return Ok(()) };
+            match objects.answer(LIMIT)? {
+                Object::Blob(bytes) => {
+                    each(&Look { path: &path, bytes: &bytes, commit: Some(&commit) });
+                }
+                Object::Large => self.skip(&path, "over 8 MiB"),
+                Object::Other => {}
+            }
+            Ok(())
+        };
         git_parts(&WORDS.map(OsStr::new), &around, b'\n', &mut |line| {
             let space = line.iter().position(|byte| *byte == b' ');
             let (id, path) = line.split_at(space.unwrap_or(line.len()));
             let id = String::from_utf8_lossy(id);
             let Some(path) = path.get(1..) else {
-                commit = id.chars().take(SHORT).collect();
+                commit = id.chars().take(SHORT).collect::<String>().into();
                 return Ok(true);
             };
             // The root folder of a commit has no name.
-            if path.is_empty() {
-                return Ok(true);
+            if !path.is_empty() && objects.ask(&id)? {
+                asked.push_back((path.to_owned(), Rc::clone(&commit)));
             }
-            match objects.object(&id, LIMIT)? {
-                Object::Blob(bytes) => each(&Look { path, bytes: &bytes, commit: Some(&commit) }),
-                Object::Large => self.skip(path, "over 8 MiB"),
-                Object::Other => {}
+            if asked.len() >= Objects::AHEAD {
+                next(&mut objects, &mut asked)?;
             }
             Ok(true)
-        })
+        })?;
+        while !asked.is_empty() {
+            next(&mut objects, &mut asked)?;
+        }
+        Ok(())
     }
 
     /// These files, and all below these folders.

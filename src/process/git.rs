@@ -88,6 +88,9 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
+    /// How many questions may wait for their answers.
+    pub(crate) const AHEAD: usize = 50;
+
     /// Starts it.
     pub(crate) fn start(around: &Surroundings<'_>) -> Result<Self> {
         let words = ["cat-file", "--batch"].map(OsStr::new);
@@ -111,13 +114,23 @@ impl Objects {
 
     /// As [`Objects::blob`], and says why it gives no bytes.
     pub(crate) fn object(&mut self, name: &str, limit: usize) -> Result<Object> {
+        if self.ask(name)? { self.answer(limit) } else { Ok(Object::Other) }
+    }
+
+    /// Asks for an object, so that git can fetch it while others are looked at. Says whether there will be an
+    /// answer. At most [`Objects::AHEAD`] questions can wait: they all fit into the pipe.
+    pub(crate) fn ask(&mut self, name: &str) -> Result<bool> {
         // A line end in a name would be a second question.
         if name.contains(['\n', '\0']) {
-            return Ok(Object::Other);
+            return Ok(false);
         }
-        writeln!(self.questions, "{name}")
-            .and_then(|()| self.questions.flush())
-            .map_err(|error| unread(&error))?;
+        let question = format!("{name}\n");
+        self.questions.write_all(question.as_bytes()).map_err(|error| unread(&error))?;
+        Ok(true)
+    }
+
+    /// The answer to the first question that waits for one.
+    pub(crate) fn answer(&mut self, limit: usize) -> Result<Object> {
         let mut head = String::new();
         self.answers.read_line(&mut head).map_err(|error| unread(&error))?;
         let words: Vec<&str> = head.trim_end().rsplitn(3, ' ').collect();

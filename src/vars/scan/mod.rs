@@ -107,9 +107,16 @@ fn place(three: &[u8; BEGINNING]) -> (usize, u64) {
     (usize::try_from(hash / u64::BITS).unwrap_or_default(), 1 << (hash % u64::BITS))
 }
 
-/// Whether a line says that what stands on it may stay.
-pub(crate) fn is_allowed_by_comment(line: &[u8]) -> bool {
-    line.windows(ALLOWED_HERE.len()).any(|part| part == ALLOWED_HERE)
+/// Whether the line round this place says that what stands on it may stay.
+pub(crate) fn is_allowed_by_comment(text: &[u8], at: usize) -> bool {
+    // So far the comment may be away, so that no long line is looked through for each finding on it.
+    const NEAR: usize = 4 << 10;
+    let before = text.get(at.saturating_sub(NEAR)..at).unwrap_or_default();
+    let behind = text.get(at..).unwrap_or_default();
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let behind = run(behind.get(..NEAR).unwrap_or(behind), |byte| byte != b'\n');
+    let has = |part: &[u8]| part.windows(ALLOWED_HERE.len()).any(|part| part == ALLOWED_HERE);
+    before.get(start..).is_some_and(has) || has(behind)
 }
 
 /// Whether bytes are no text: as git sees it, a NUL near the beginning.
@@ -214,6 +221,26 @@ mod tests {
             ("-x", true),
         ] {
             assert_eq!(begins_word(text.as_bytes(), text.len() - 1), begins, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_comment_is_on_the_line_or_not() {
+        let text = b"one // vault:allow\ntwo\n/* vault:allow */ three\n";
+        for (at, allowed) in
+            [(0, true), (6, true), (19, false), (22, false), (24, true), (44, true)]
+        {
+            assert_eq!(is_allowed_by_comment(text, at), allowed, "{at}");
+        }
+    }
+
+    /// Were each of them to look through the rest of the text, this would not end.
+    #[test]
+    fn many_beginnings_in_one_text_are_each_looked_at_shortly() {
+        let known = keys::BEGINNINGS.into_iter().chain(tokens::beginnings());
+        for beginning in known.chain([&b"postgres://"[..], b"redis://a:"]) {
+            let text = beginning.repeat((1 << 19) / beginning.len());
+            assert!(Searcher::new().search(&text, true).is_empty());
         }
     }
 

@@ -155,7 +155,10 @@ pub(super) fn beginnings() -> impl Iterator<Item = &'static [u8]> {
 pub(super) fn at(text: &[u8], at: usize) -> Option<Hit<'_>> {
     let here = text.get(at..)?;
     let shape = SHAPES.iter().find(|shape| here.starts_with(shape.prefix))?;
-    let body = run(here.get(shape.prefix.len()..)?, shape.body);
+    let behind = here.get(shape.prefix.len()..)?;
+    // Two more than the longest tell that it is too long, or has a full stop behind it: no text is looked
+    // through again for each of many beginnings in it.
+    let body = run(behind.get(..shape.longest + 2).unwrap_or(behind), shape.body);
     // The end of a sentence is not of the token.
     let body = body.strip_suffix(b".").unwrap_or(body);
     let has_digit = body.iter().any(u8::is_ascii_digit);
