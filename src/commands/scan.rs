@@ -203,7 +203,7 @@ impl Scan {
         let (mut line, mut counted) = (1, 0);
         for (at, kind, what, value, fingerprint) in found {
             let between = bytes.get(counted..at).unwrap_or_default();
-            line += between.iter().filter(|byte| **byte == b'\n').count();
+            line += between.split(|byte| *byte == b'\n').count().saturating_sub(1);
             counted = at;
             if self.is_allowed_one(&fingerprint, value.as_deref())
                 || !self.seen.insert(fingerprint.clone())
@@ -263,10 +263,10 @@ fn fingerprint(kind: Kind, path: &[u8], parts: &[&[u8]]) -> String {
 
 fn tell(context: &Context, found: &[Finding], is_history: bool) -> Result<()> {
     if context.ui.json {
-        let all: Vec<Value> = found.iter().map(as_json).collect();
+        let all: Vec<Value> = found.iter().map(Finding::to_json).collect();
         return context.ui.out(format!("{}\n", Value::Array(all)).as_bytes());
     }
-    let mut text = String::new();
+    let mut lines = Vec::new();
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     for one in found {
         if let Some(value) = &one.value {
@@ -276,13 +276,9 @@ fn tell(context: &Context, found: &[Finding], is_history: bool) -> Result<()> {
                 continue;
             }
         }
-        let line = one.line.map(|line| format!(":{line}")).unwrap_or_default();
-        let commit =
-            one.commit.as_ref().map(|commit| format!(" in commit {commit}")).unwrap_or_default();
-        let told = shown_bytes(&one.path);
-        text += &format!("{told}{line}: {}{commit} [{}]\n", one.what, one.fingerprint);
+        lines.push(one.line());
     }
-    context.ui.out(text.as_bytes())?;
+    context.ui.out(lines.concat().as_bytes())?;
     for (value, times) in times.into_iter().filter(|(_, times)| *times > MANY) {
         if !context.ui.verbose {
             let more = count(times - MANY, "more file");
@@ -304,18 +300,31 @@ fn tell(context: &Context, found: &[Finding], is_history: bool) -> Result<()> {
     Ok(())
 }
 
-fn as_json(one: &Finding) -> Value {
-    let (environment, name) = one.value.as_ref().and_then(|value| value.split_once(':')).unzip();
-    let path =
-        std::str::from_utf8(&one.path).map_or_else(|_| shown_bytes(&one.path), str::to_owned);
-    json!({
-        "kind": one.kind.word(),
-        "path": path,
-        "line": one.line,
-        "what": one.what,
-        "env": environment,
-        "name": name,
-        "fingerprint": one.fingerprint,
-        "commit": one.commit,
-    })
+impl Finding {
+    /// For people.
+    fn line(&self) -> String {
+        let path = shown_bytes(&self.path);
+        let line = self.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let commit = self.commit.as_ref().map(|commit| format!(" in commit {commit}"));
+        let (what, commit) = (&self.what, commit.unwrap_or_default());
+        format!("{path}{line}: {what}{commit} [{}]\n", self.fingerprint)
+    }
+
+    /// For programs.
+    fn to_json(&self) -> Value {
+        let value = self.value.as_ref().and_then(|value| value.split_once(':'));
+        let (environment, name) = value.unzip();
+        let path =
+            std::str::from_utf8(&self.path).map_or_else(|_| shown_bytes(&self.path), str::to_owned);
+        json!({
+            "kind": self.kind.word(),
+            "path": path,
+            "line": self.line,
+            "what": self.what,
+            "env": environment,
+            "name": name,
+            "fingerprint": self.fingerprint,
+            "commit": self.commit,
+        })
+    }
 }

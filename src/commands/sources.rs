@@ -90,7 +90,8 @@ impl<'c> Ground<'c> {
             Err(error) => {
                 self.context.ui.detail(&format!("all files below the folder: {error}"));
                 let folder = self.folder.clone();
-                return self.below(&folder, each);
+                self.below(&folder, each);
+                return Ok(());
             }
         };
         let words = ["ls-files", "-z", "--stage", "--full-name"].map(OsStr::new);
@@ -113,7 +114,7 @@ impl<'c> Ground<'c> {
                 if parent.canonicalize().ok().as_deref() != Some(parent) {
                     continue;
                 }
-                folder = parent.to_owned();
+                parent.clone_into(&mut folder);
             }
             self.file(&file, path, each);
         }
@@ -232,7 +233,7 @@ impl<'c> Ground<'c> {
         let all: Vec<_> = paths.iter().map(place).collect::<Result<_>>()?;
         for (full, found) in all {
             if found.is_dir() {
-                self.below(&full.canonicalize().unwrap_or(full), each)?;
+                self.below(&full.canonicalize().unwrap_or(full), each);
             } else {
                 // The folder without links and `..`, and the name as it is.
                 let folder = full.parent().and_then(|folder| folder.canonicalize().ok());
@@ -252,7 +253,7 @@ impl<'c> Ground<'c> {
     }
 
     /// All files below a folder, but those of git and of other repositories in it.
-    fn below(&mut self, folder: &Path, each: Each<'_>) -> Result<()> {
+    fn below(&mut self, folder: &Path, each: Each<'_>) {
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
             let mut entries: Vec<(OsString, std::fs::FileType)> = Vec::new();
@@ -285,7 +286,6 @@ impl<'c> Ground<'c> {
             }
             folders.extend(inner.into_iter().rev());
         }
-        Ok(())
     }
 
     /// A path as it is told.

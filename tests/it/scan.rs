@@ -5,6 +5,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -334,7 +335,7 @@ fn odd_names_are_shown_escaped() {
     let odd: [&[u8]; 4] = [b"a b.txt", b"line\nend", b"\xff\xfe", b"esc\x1b[31m"];
     for (number, name) in odd.into_iter().enumerate() {
         let text = format!("{} {number}\n", token());
-        std::fs::write(alice.project().join(OsStr::from_bytes(name)), text).unwrap();
+        alice.write(Path::new("project").join(OsStr::from_bytes(name)), text);
     }
     git(&alice, "git add .");
     let expected = [

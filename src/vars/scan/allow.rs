@@ -29,10 +29,11 @@ impl FromStr for Allowed {
         if text.len() == FINGERPRINT && text.bytes().all(is_digit) {
             return Ok(Self::Fingerprint(text.to_owned()));
         }
-        if let Some((environment, name)) = text.split_once(':') {
-            if environment.parse::<EnvName>().is_ok() && name.parse::<VarName>().is_ok() {
-                return Ok(Self::Value(text.to_owned()));
-            }
+        if let Some((environment, name)) = text.split_once(':')
+            && environment.parse::<EnvName>().is_ok()
+            && name.parse::<VarName>().is_ok()
+        {
+            return Ok(Self::Value(text.to_owned()));
         }
         let path = text.strip_prefix("./").unwrap_or(text).trim_end_matches('/');
         // These would allow everything, or nothing at all.

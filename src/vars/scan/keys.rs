@@ -1,7 +1,7 @@
 //! Private keys, by the texts that their formats begin with.
 //!
 //! age's key and what a plugin calls its identity are bech32 (BIP 173) in upper case; PEM is RFC 7468, with the
-//! labels of PKCS #1, PKCS #8, SEC 1, OpenSSH and OpenPGP; dotenvx writes 32 bytes in hexadecimal.
+//! labels of PKCS #1, PKCS #8, SEC 1, `OpenSSH` and `OpenPGP`; dotenvx writes 32 bytes in hexadecimal.
 
 use super::{Hit, Kind, begins_word, entropy, is_placeholder, run};
 
@@ -167,8 +167,8 @@ mod tests {
 
     #[test]
     fn a_key_of_dotenvx_is_64_digits() {
-        let digits: String = random(200).bytes().map(|byte| format!("{:x}", byte % 16)).collect();
-        let digits = &digits[..64];
+        let digits = crate::vars::hex(random(32).as_bytes());
+        let digits = digits.as_str();
         for text in [
             format!("DOTENV_PRIVATE_KEY={digits}"),
             format!("export DOTENV_PRIVATE_KEY_CI=\"{digits}\""),

@@ -67,10 +67,10 @@ impl Searcher {
         let mut searcher = Self { beginnings: vec![0; 1 << 10].into() };
         let known = keys::BEGINNINGS.into_iter().chain(tokens::beginnings());
         for beginning in known.chain([urls::MIDDLE]) {
-            if let Some((place, bit)) = beginning.first_chunk().map(place) {
-                if let Some(word) = searcher.beginnings.get_mut(place) {
-                    *word |= bit;
-                }
+            if let Some((place, bit)) = beginning.first_chunk().copied().map(place)
+                && let Some(word) = searcher.beginnings.get_mut(place)
+            {
+                *word |= bit;
             }
         }
         searcher
@@ -82,7 +82,7 @@ impl Searcher {
         let mut hits: Vec<Hit<'t>> = Vec::new();
         let mut end = 0;
         for (at, three) in text.windows(BEGINNING).enumerate() {
-            let known = three.first_chunk().map(place).is_some_and(|(place, bit)| {
+            let known = three.first_chunk().copied().map(place).is_some_and(|(place, bit)| {
                 self.beginnings.get(place).is_some_and(|word| word & bit != 0)
             });
             if !known || at < end {
@@ -101,8 +101,7 @@ impl Searcher {
 }
 
 /// Where the bit of a beginning stands: Fibonacci hashing to 16 bits.
-fn place(three: &[u8; BEGINNING]) -> (usize, u64) {
-    let [a, b, c] = *three;
+fn place([a, b, c]: [u8; BEGINNING]) -> (usize, u64) {
     let hash = u32::from_le_bytes([a, b, c, 0]).wrapping_mul(0x9E37_79B1) >> 16;
     (usize::try_from(hash / u64::BITS).unwrap_or_default(), 1 << (hash % u64::BITS))
 }
@@ -129,10 +128,9 @@ pub(crate) fn is_binary(bytes: &[u8]) -> bool {
 pub(crate) fn begins_word(text: &[u8], at: usize) -> bool {
     let before = text.get(..at).unwrap_or_default();
     match before {
-        [.., b'\\', b'n' | b'r' | b't'] => true,
+        [.., b'\\', b'n' | b'r' | b't'] | [] => true,
         [.., b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => true,
         [.., last] => !is_word(*last),
-        [] => true,
     }
 }
 
@@ -234,12 +232,12 @@ mod tests {
         }
     }
 
-    /// Were each of them to look through the rest of the text, this would not end.
+    /// Were each of them to look through the rest of the text, this would take minutes.
     #[test]
     fn many_beginnings_in_one_text_are_each_looked_at_shortly() {
         let known = keys::BEGINNINGS.into_iter().chain(tokens::beginnings());
         for beginning in known.chain([&b"postgres://"[..], b"redis://a:"]) {
-            let text = beginning.repeat((1 << 19) / beginning.len());
+            let text = beginning.repeat((1 << 17) / beginning.len());
             assert!(Searcher::new().search(&text, true).is_empty());
         }
     }
