@@ -138,7 +138,7 @@ impl<'c> Ground<'c> {
         ];
         self.repository("--staged")?;
         let around = self.around(&self.folder);
-        let mut objects = Objects::start(&around)?;
+        let mut ahead = Ahead::start(self, &around, true)?;
         let mut id: Option<String> = None;
         let mut is_path = false;
         let mut words = WORDS.map(OsStr::new).to_vec();
@@ -151,16 +151,12 @@ impl<'c> Ground<'c> {
                 let [_, mode, _, new, _] = fields[..] else { return Err(strange()) };
                 let is_file = mode != LINK && mode != SUBMODULE;
                 id = is_file.then(|| String::from_utf8_lossy(new).into_owned());
-                return Ok(true);
-            }
-            let Some(id) = id.take() else { return Ok(true) };
-            match objects.object(&id, LIMIT)? {
-                Object::Blob(bytes) => each(&Look { path: part, bytes: &bytes, commit: None }),
-                Object::Large => self.skip(part, "over 8 MiB"),
-                Object::Other => return Err(strange()),
+            } else if let Some(id) = id.take() {
+                ahead.ask(&id, part, None, each)?;
             }
             Ok(true)
-        })
+        })?;
+        ahead.rest(each)
     }
 
     /// Every file of every commit of every ref, each version once, the oldest first.
@@ -180,42 +176,21 @@ impl<'c> Ground<'c> {
                 .warn("this clone has only the latest commits, and no others were searched");
             self.context.ui.hint("`git fetch --unshallow` brings them");
         }
-        let mut objects = Objects::start(&around)?;
+        let mut ahead = Ahead::start(self, &around, false)?;
         let mut commit: Rc<str> = "".into();
-        // What git was asked for and has not answered yet.
-        let mut asked: VecDeque<(Vec<u8>, Rc<str>)> = VecDeque::new();
-        let mut next = |objects: &mut Objects, asked: &mut VecDeque<(Vec<u8>, Rc<str>)>| {
-            let Some((path, commit)) = asked.pop_front() else { return Ok(()) };
-            match objects.answer(LIMIT)? {
-                Object::Blob(bytes) => {
-                    each(&Look { path: &path, bytes: &bytes, commit: Some(&commit) });
-                }
-                Object::Large => self.skip(&path, "over 8 MiB"),
-                Object::Other => {}
-            }
-            Ok(())
-        };
         git_parts(&WORDS.map(OsStr::new), &around, b'\n', &mut |line| {
             let space = line.iter().position(|byte| *byte == b' ');
             let (id, path) = line.split_at(space.unwrap_or(line.len()));
             let id = String::from_utf8_lossy(id);
-            let Some(path) = path.get(1..) else {
-                commit = id.chars().take(SHORT).collect::<String>().into();
-                return Ok(true);
-            };
-            // The root folder of a commit has no name.
-            if !path.is_empty() && objects.ask(&id)? {
-                asked.push_back((path.to_owned(), Rc::clone(&commit)));
-            }
-            if asked.len() >= Objects::AHEAD {
-                next(&mut objects, &mut asked)?;
+            match path.get(1..) {
+                None => commit = id.chars().take(SHORT).collect::<String>().into(),
+                // The root folder of a commit has no name.
+                Some([]) => {}
+                Some(path) => ahead.ask(&id, path, Some(Rc::clone(&commit)), each)?,
             }
             Ok(true)
         })?;
-        while !asked.is_empty() {
-            next(&mut objects, &mut asked)?;
-        }
-        Ok(())
+        ahead.rest(each)
     }
 
     /// These files, and all below these folders.
@@ -310,6 +285,56 @@ impl<'c> Ground<'c> {
 
     fn repository(&self, flag: &str) -> Result<()> {
         self.root.as_ref().map(drop).map_err(|error| no_repository(flag, error))
+    }
+}
+
+/// Files that git was asked for. It gets the next ones ready while one is searched.
+struct Ahead<'g> {
+    ground: &'g Ground<'g>,
+    objects: Objects,
+    /// The paths, and the first commits, of those that were asked for and not answered yet.
+    asked: VecDeque<(Vec<u8>, Option<Rc<str>>)>,
+    /// Nothing but files is asked for.
+    all_files: bool,
+}
+
+impl<'g> Ahead<'g> {
+    fn start(ground: &'g Ground<'g>, around: &Surroundings<'_>, all_files: bool) -> Result<Self> {
+        let objects = Objects::start(around)?;
+        Ok(Self { ground, objects, asked: VecDeque::new(), all_files })
+    }
+
+    fn ask(
+        &mut self,
+        id: &str,
+        path: &[u8],
+        commit: Option<Rc<str>>,
+        each: Each<'_>,
+    ) -> Result<()> {
+        if self.objects.ask(id)? {
+            self.asked.push_back((path.to_owned(), commit));
+        }
+        if self.asked.len() >= Objects::AHEAD { self.next(each) } else { Ok(()) }
+    }
+
+    fn rest(mut self, each: Each<'_>) -> Result<()> {
+        while !self.asked.is_empty() {
+            self.next(each)?;
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, each: Each<'_>) -> Result<()> {
+        let Some((path, commit)) = self.asked.pop_front() else { return Ok(()) };
+        match self.objects.answer(LIMIT)? {
+            Object::Blob(bytes) => {
+                each(&Look { path: &path, bytes: &bytes, commit: commit.as_deref() });
+            }
+            Object::Large => self.ground.skip(&path, "over 8 MiB"),
+            Object::Other if self.all_files => return Err(strange()),
+            Object::Other => {}
+        }
+        Ok(())
     }
 }
 

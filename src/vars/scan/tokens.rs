@@ -154,7 +154,11 @@ pub(super) fn beginnings() -> impl Iterator<Item = &'static [u8]> {
 /// The token that begins at this place.
 pub(super) fn at(text: &[u8], at: usize) -> Option<Hit<'_>> {
     let here = text.get(at..)?;
-    let shape = SHAPES.iter().find(|shape| here.starts_with(shape.prefix))?;
+    // Nearly all are settled by their first two bytes.
+    let two = here.first_chunk::<2>()?;
+    let shape = SHAPES
+        .iter()
+        .find(|shape| shape.prefix.first_chunk() == Some(two) && here.starts_with(shape.prefix))?;
     let behind = here.get(shape.prefix.len()..)?;
     // Two more than the longest tell that it is too long, or has a full stop behind it: no text is looked
     // through again for each of many beginnings in it.
