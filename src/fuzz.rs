@@ -128,7 +128,7 @@ fn same_files(one: &VaultFile, other: &VaultFile) -> bool {
 /// A flat file of JSON or YAML that is imported, or an `.env.example`.
 pub fn flat(text: &[u8]) -> bool {
     let lines = text.split(|byte| *byte == b'\n').count();
-    let carriage_returns = text.iter().filter(|byte| **byte == b'\r').count();
+    let carriage_returns = text.split(|byte| *byte == b'\r').count();
     let mut taken = false;
     for read in [import::json(text), import::yaml(text)] {
         match read {

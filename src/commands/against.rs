@@ -43,7 +43,7 @@ pub(super) fn against(
         let after = after.map(|vault| vault.file);
         match before {
             Some(Err(_)) => {
-                found.note(format!("{name}: not readable at {}, so not compared", shown(rev)))
+                found.note(format!("{name}: not readable at {}, so not compared", shown(rev)));
             }
             Some(Ok(before)) => compare(Some(&before), after.as_ref(), &file, found),
             None => compare(None, after.as_ref(), &file, found),

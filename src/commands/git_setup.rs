@@ -95,7 +95,7 @@ impl Clone<'_> {
             }
         }
         let path = self.project.near().join(ATTRIBUTES_FILE);
-        let text = self.attributes(&path)?;
+        let text = Self::attributes(&path)?;
         if text.lines().any(|line| line == ATTRIBUTES) {
             let rest: String =
                 text.split_inclusive('\n').filter(|line| line.trim_end() != ATTRIBUTES).collect();
@@ -141,7 +141,7 @@ impl Clone<'_> {
         Ok(())
     }
 
-    fn attributes(&self, path: &Path) -> Result<String> {
+    fn attributes(path: &Path) -> Result<String> {
         match path.symlink_metadata() {
             Ok(found) if !found.is_file() => {
                 return Err(not_written(path, "a link or no regular file"));
@@ -154,7 +154,7 @@ impl Clone<'_> {
 
     fn add_attributes(&mut self) -> Result<()> {
         let path = self.project.near().join(ATTRIBUTES_FILE);
-        let mut text = self.attributes(&path)?;
+        let mut text = Self::attributes(&path)?;
         if text.lines().any(|line| line == ATTRIBUTES) {
             return Ok(());
         }

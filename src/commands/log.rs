@@ -206,7 +206,14 @@ impl Teller<'_> {
         );
         for (name, changes) in &found {
             let all: Vec<String> = changes.iter().map(ToString::to_string).collect();
-            text.push_str(&format!("  {name}: {}\n", all.join(", ")));
+            text.extend([
+                "  ",
+                name.as_str(),
+                ": ",
+                &all.join(", "),
+                "
+",
+            ]);
         }
         self.context.ui.out(text.as_bytes())
     }

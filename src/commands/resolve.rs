@@ -212,7 +212,7 @@ fn side(question: &str) -> Result<Side> {
 /// Values are masked until they are asked for, and go to the terminal alone.
 fn value(head: &str, sides: (Option<&Held>, Option<&Held>), name: &str) -> Result<Choice> {
     let when = |held: Option<&Held>| match held {
-        Some(held) => format!("changed {}", day(held.changed)),
+        Some(there) => format!("changed {}", day(there.changed)),
         None => "removed".to_owned(),
     };
     let value = |held: Option<&Held>| match held.map(|held| held.value.expose_str()) {

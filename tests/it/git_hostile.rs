@@ -37,8 +37,8 @@ fn a_branch_rebuilt_from_public_keys_is_never_merged_in_silence() {
     let recipe = json!({
         "data_key": "of mallory", "made": made, "by": "bob", "proof": "own", "values": { "ALPHA": "of-mallory" },
     });
-    let forged = forger.forge(&mallory, &file(&alice), recipe);
-    branch(&alice, &forged);
+    let rebuilt = forger.forge(&mallory, &file(&alice), recipe);
+    branch(&alice, &rebuilt);
     set(&alice, &["BETA=mine"]);
     stops(
         &alice,

@@ -33,11 +33,11 @@ fn git_is_set_up_once_and_undone_without_a_trace() {
              vault: git config: merge.vault.driver = {program} git-merge %O %A %B %P\n\
              vault: git config: merge.vault.recursive = vault-ancestors\n\
              vault: git config: merge.vault-ancestors.driver = {program} git-merge --ancestors %O %A %B %P\n\
-             vault: .gitattributes: {}\
+             vault: .gitattributes: {ATTRIBUTES}\
              hint: commit .gitattributes\n\
              vault: pre-commit hook: yours is called first, as pre-commit.before-vault\n\
-             vault: pre-commit hook: {program} scan --staged\n",
-            ATTRIBUTES
+             vault: pre-commit hook: {program} scan --staged
+",
         ),
     );
     assert_eq!(alice.read("project/.gitattributes"), format!("*.png binary\n{ATTRIBUTES}"));

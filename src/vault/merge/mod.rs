@@ -150,17 +150,17 @@ impl<'a> Merge<'a> {
         self.check_ids()?;
         let mut members = self.members();
         let mut ledger = self.ledger();
-        let mut lost = Vec::new();
+        let mut losing = Vec::new();
         for (name, ours, theirs) in std::mem::take(&mut members.clashing) {
             let side = *choices.members.get(&name).ok_or_else(|| undecided(&name))?;
             let kept = self.of(side).vault.file.members.get(&name);
             members.staying.extend(kept.map(|member| (name.clone(), (member, side))));
-            lost.push((name, if side == Side::Ours { theirs } else { ours }));
+            losing.push((name, if side == Side::Ours { theirs } else { ours }));
         }
         let values = self.decided(choices.values, now)?;
         // Who loses a name has seen all of it, whatever is written after the merge.
         let latest = values.values().map(|held| held.changed).max().unwrap_or(0);
-        for (name, key) in lost {
+        for (name, key) in losing {
             let last = ledger.keys().filter(|one| *one.member() == name);
             let last = last.map(FormerName::removed).max();
             let removed =

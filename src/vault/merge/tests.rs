@@ -217,7 +217,7 @@ proptest! {
             branches.iter().partition(|branch| branch.former.keys().any(|entry| entry.member().as_str() == "dave"));
         for (name, value) in people.values(&merged) {
             let holds = |branch: &&VaultFile| people.values(branch).get(&name) == Some(&value);
-            if !knowing.is_empty() && !knowing.iter().any(|one| holds(one)) && other.iter().any(|one| holds(one)) {
+            if !knowing.is_empty() && !knowing.iter().any(holds) && other.iter().any(holds) {
                 prop_assert!(merged.secrets[&name].changed() <= last, "{name}");
             }
         }
