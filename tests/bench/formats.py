@@ -8,6 +8,7 @@ command from start to end, and its largest memory (`ru_maxrss` of wait4). It fai
 40 MiB.
 """
 
+import json
 import os
 import pathlib
 import statistics
@@ -43,6 +44,9 @@ def main():
         environment = {"HOME": folder, "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "USER": "bench"}
         lines = "".join(f"NAME_{number}=value-of-{number}-{'x' * 30}\n" for number in range(COUNT))
         pathlib.Path(folder, "lines.env").write_text(lines)
+        pairs = dict(line.split("=", 1) for line in lines.splitlines())
+        pathlib.Path(folder, "lines.json").write_text(json.dumps(pairs, indent=1))
+        pathlib.Path(folder, "lines.yaml").write_text("".join(f"{name}: {value}\n" for name, value in pairs.items()))
         measured([vault, "init", "--name", "bench", "-e", "first"], folder, environment)
         rows = {}
         for round_ in range(options.rounds):
@@ -50,6 +54,10 @@ def main():
             measured([vault, "init", "--name", "bench", "-e", name], folder, environment)
             words = [vault, "import", "-e", name, "lines.env"]
             rows.setdefault("import", []).append(measured(words, folder, environment))
+            # What is there already is read and compared, and nothing is written.
+            for format_ in ["json", "yaml"]:
+                words = [vault, "import", "-e", name, f"lines.{format_}"]
+                rows.setdefault(f"import {format_}", []).append(measured(words, folder, environment))
             for format_ in FORMATS:
                 words = [vault, "export", "-e", name, format_]
                 rows.setdefault(f"export {format_}", []).append(measured(words, folder, environment))
