@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::Context;
+use crate::cli::ui::count;
 use crate::error::{Error, Result, reason, shown_path};
 use crate::platform;
 use crate::process::Surroundings;
@@ -161,8 +162,16 @@ impl<'c> Ground<'c> {
 
     /// Every file of every commit of every ref, each version once, the oldest first.
     pub(super) fn history(&mut self, each: Each<'_>) -> Result<()> {
-        const WORDS: [&str; 6] =
-            ["rev-list", "--objects", "--in-commit-order", "--topo-order", "--reverse", "--all"];
+        const WORDS: [&str; 7] = [
+            "rev-list",
+            "--objects",
+            "--in-commit-order",
+            "--topo-order",
+            "--reverse",
+            // Else git fetches what was left out of this clone.
+            "--missing=print",
+            "--all",
+        ];
         // So many digits name one commit in all but the largest repositories.
         const SHORT: usize = 10;
         let around = self.around(&self.folder);
@@ -179,6 +188,10 @@ impl<'c> Ground<'c> {
         let mut ahead = Ahead::start(self, &around, false)?;
         let mut commit: Rc<str> = "".into();
         git_parts(&WORDS.map(OsStr::new), &around, b'\n', &mut |line| {
+            if line.starts_with(b"?") {
+                ahead.missing += 1;
+                return Ok(true);
+            }
             let space = line.iter().position(|byte| *byte == b' ');
             let (id, path) = line.split_at(space.unwrap_or(line.len()));
             let id = String::from_utf8_lossy(id);
@@ -296,12 +309,14 @@ struct Ahead<'g> {
     asked: VecDeque<(Vec<u8>, Option<Rc<str>>)>,
     /// Nothing but files is asked for.
     all_files: bool,
+    /// How many this clone does not have.
+    missing: usize,
 }
 
 impl<'g> Ahead<'g> {
     fn start(ground: &'g Ground<'g>, around: &Surroundings<'_>, all_files: bool) -> Result<Self> {
-        let objects = Objects::start(around)?;
-        Ok(Self { ground, objects, asked: VecDeque::new(), all_files })
+        let objects = Objects::start_without_network(around)?;
+        Ok(Self { ground, objects, asked: VecDeque::new(), all_files, missing: 0 })
     }
 
     fn ask(
@@ -321,6 +336,10 @@ impl<'g> Ahead<'g> {
         while !self.asked.is_empty() {
             self.next(each)?;
         }
+        if self.missing > 0 {
+            let missing = count(self.missing, "version");
+            self.ground.context.ui.warn(&format!("{missing} left out of this clone, not searched"));
+        }
         Ok(())
     }
 
@@ -328,10 +347,12 @@ impl<'g> Ahead<'g> {
         let Some((path, commit)) = self.asked.pop_front() else { return Ok(()) };
         match self.objects.answer(LIMIT)? {
             Object::Blob(bytes) => {
-                each(&Look { path: &path, bytes: &bytes, commit: commit.as_deref() });
+                let commit = commit.as_deref().filter(|commit| !commit.is_empty());
+                each(&Look { path: &path, bytes: &bytes, commit });
             }
             Object::Large => self.ground.skip(&path, "over 8 MiB"),
-            Object::Other if self.all_files => return Err(strange()),
+            Object::Other | Object::Missing if self.all_files => return Err(strange()),
+            Object::Missing => self.missing += 1,
             Object::Other => {}
         }
         Ok(())

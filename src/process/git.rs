@@ -75,8 +75,10 @@ pub(crate) enum Object {
     Blob(Vec<u8>),
     /// A file that is larger than was wanted.
     Large,
-    /// Something else, or nothing.
+    /// Something else.
     Other,
+    /// Nothing that this clone has.
+    Missing,
 }
 
 /// `git cat-file --batch`: the bytes of objects, one after the other, from one process.
@@ -88,13 +90,25 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
+    const WORDS: [&str; 2] = ["cat-file", "--batch"];
+
     /// How many questions may wait for their answers.
     pub(crate) const AHEAD: usize = 50;
 
     /// Starts it.
     pub(crate) fn start(around: &Surroundings<'_>) -> Result<Self> {
-        let words = ["cat-file", "--batch"].map(OsStr::new);
-        let mut child = Running::start(asked(&words, around).stdin(Stdio::piped()))?;
+        Self::started(&mut asked(&Self::WORDS.map(OsStr::new), around))
+    }
+
+    /// Starts it for what this clone has: where others were left out (`git clone --filter`), git would fetch
+    /// each one when it is asked for it.
+    pub(crate) fn start_without_network(around: &Surroundings<'_>) -> Result<Self> {
+        let mut command = asked(&Self::WORDS.map(OsStr::new), around);
+        Self::started(command.env("GIT_NO_LAZY_FETCH", "1"))
+    }
+
+    fn started(command: &mut Command) -> Result<Self> {
+        let mut child = Running::start(command.stdin(Stdio::piped()))?;
         let questions = child.child.stdin.take().ok_or_else(|| failed(""))?;
         let answers = BufReader::with_capacity(64 << 10, child.stdout()?);
         Ok(Self { child, questions, answers })
@@ -108,7 +122,7 @@ impl Objects {
     pub(crate) fn blob(&mut self, name: &str, limit: usize) -> Result<Option<Vec<u8>>> {
         Ok(match self.object(name, limit)? {
             Object::Blob(bytes) => Some(bytes),
-            Object::Large | Object::Other => None,
+            Object::Large | Object::Other | Object::Missing => None,
         })
     }
 
@@ -151,7 +165,7 @@ impl Objects {
     /// An answer without an object: `NAME missing`, or an end.
     fn none(&mut self, head: &str) -> Result<Object> {
         if head.trim_end().ends_with(" missing") || head.trim_end().ends_with(" ambiguous") {
-            return Ok(Object::Other);
+            return Ok(Object::Missing);
         }
         self.child.finish()?;
         Err(failed("it gave no object"))

@@ -324,6 +324,11 @@ fn every_version_that_there_was_is_searched_once_and_the_first_commit_is_told() 
         "{}",
         output.err()
     );
+    // So does one from which versions were left out, and nothing is fetched.
+    git(&alice, "git config uploadpack.allowFilter true");
+    git(&alice, "git clone -q --no-checkout --filter=blob:none \"file://$PWD\" ../partial");
+    let told = "vault: 5 versions left out of this clone, not searched\n";
+    alice.vault(["scan", "--history"]).cwd("../partial").run().expect(0, "", told);
     // A repository without commits has no history.
     git(&alice, "git init -q ../empty");
     alice.vault(["scan", "--history"]).cwd("../empty").run().expect(0, "", "");
