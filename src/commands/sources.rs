@@ -197,8 +197,9 @@ impl<'c> Ground<'c> {
             let id = String::from_utf8_lossy(id);
             match path.get(1..) {
                 None => commit = id.chars().take(SHORT).collect::<String>().into(),
-                // The root folder of a commit has no name.
-                Some([]) => {}
+                // The root folder of a commit has no name; nor has a file that only a tag names, which is
+                // told by its id.
+                Some([]) => ahead.ask(&id, id.as_bytes(), None, each)?,
                 Some(path) => ahead.ask(&id, path, Some(Rc::clone(&commit)), each)?,
             }
             Ok(true)

@@ -314,6 +314,13 @@ fn every_version_that_there_was_is_searched_once_and_the_first_commit_is_told() 
     assert_eq!(lines[0], format!("a.txt:1: a token of GitHub in commit {second}"));
     assert!(lines[1].starts_with("c.txt:2: a value of staging: ALPHA in commit "), "{lines:?}");
     assert!(lines[2].starts_with("sp ace/.env: a dotenv file with values in commit "), "{lines:?}");
+    // A file of no commit, which only a tag names.
+    alice.write("project/loose", format!("{BETA}\n"));
+    git(&alice, "git tag loose $(git hash-object -w loose) && rm loose");
+    let id = alice.sh("git rev-parse loose").run().out().trim_end().to_owned();
+    let told = format!("{id}:1: a value of staging: BETA");
+    assert!(found(alice.vault(["scan", "--history"])).contains(&told));
+    git(&alice, "git tag -d loose >/dev/null");
     // A clone of the latest commit alone says what it lacks.
     let script = "git clone -q --depth 1 --no-single-branch \"file://$PWD\" ../clone";
     git(&alice, script);
