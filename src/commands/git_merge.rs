@@ -7,8 +7,11 @@ use clap::Args;
 
 use super::merging::{Texts, Versions, settle, told};
 use super::{Context, now};
+use crate::crypto;
 use crate::error::{Error, Kind, Result, shown_path};
 use crate::process::git::git_status;
+use crate::secret::Secret;
+use crate::vars::hex;
 use crate::vars::name::EnvName;
 use crate::vault::Project;
 use crate::vault::merge::{Choice, Choices, Conflict, Merge};
@@ -69,13 +72,16 @@ fn merged(args: &GitMergeArgs, context: &Context) -> Result<()> {
 }
 
 /// A value that is in conflict between two ancestors is in neither side's favour: both have decided it since, and are
-/// asked if they have decided it in different ways. None where something else is in conflict.
+/// asked if they have decided it in different ways. So it gets one that neither has. None where something else is in
+/// conflict.
 fn undecided(conflicts: &[Conflict]) -> Option<Choices> {
-    let without = |conflict: &Conflict| match conflict {
-        Conflict::Value { name, .. } => Some((name.clone(), Choice::Without)),
+    let nobodys = |conflict: &Conflict| match conflict {
+        Conflict::Value { name, .. } => {
+            Some((name.clone(), Choice::New(Secret::from(hex(&crypto::random::<32>())))))
+        }
         Conflict::Member { .. } => None,
     };
-    let values = conflicts.iter().map(without).collect::<Option<_>>()?;
+    let values = conflicts.iter().map(nobodys).collect::<Option<_>>()?;
     Some(Choices { values, ..Choices::default() })
 }
 
@@ -111,17 +117,19 @@ fn project_of(path: &Path, context: &Context) -> Project {
 
 /// Leaves both versions between git's markers: a file that looks whole would be committed.
 fn mark(args: &GitMergeArgs, context: &Context) -> Result<()> {
+    let read = |path: &Path| std::fs::read(path).map_err(|error| Error::io("read", path, &error));
+    let (ours, theirs) = (read(&args.ours)?, read(&args.theirs)?);
     let words = ["merge-file", "-q", "-L", "ours", "-L", "base", "-L", "theirs", "--"];
     let mut words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
     words.extend([args.ours.as_os_str(), args.base.as_os_str(), args.theirs.as_os_str()]);
-    if git_status(&words, &context.surroundings()) == Some(0) {
-        // As text it went well, and it is a conflict all the same.
-        let read =
-            |path: &Path| std::fs::read(path).map_err(|error| Error::io("read", path, &error));
-        let (ours, theirs) = (read(&args.ours)?, read(&args.theirs)?);
-        let whole: [&[u8]; 5] =
-            [b"<<<<<<< ours\n", &ours, b"=======\n", &theirs, b">>>>>>> theirs\n"];
-        overwrite(&args.ours, &whole.concat())?;
+    // From 1 to 127 it is how many conflicts git has marked (git-merge-file(1)). Otherwise it went well as text, or
+    // git can't merge it as text, and it is a conflict all the same.
+    if !matches!(git_status(&words, &context.surroundings()), Some(1..=127)) {
+        let end = |text: &[u8]| if text.ends_with(b"\n") { "" } else { "\n" };
+        let mut whole = b"<<<<<<< ours\n".to_vec();
+        whole.extend([&ours, end(&ours).as_bytes(), b"=======\n"].concat());
+        whole.extend([&theirs, end(&theirs).as_bytes(), b">>>>>>> theirs\n"].concat());
+        overwrite(&args.ours, &whole)?;
     }
     Ok(())
 }

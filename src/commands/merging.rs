@@ -6,7 +6,7 @@ use super::pins::{Purpose, by_pin, place, stopped};
 use super::{Context, now};
 use crate::cli::ui::count;
 use crate::error::{Error, Kind, Result, shown_path};
-use crate::format::{Expected, Opened, environment_of};
+use crate::format::{Expected, Opened, VaultFile, environment_of};
 use crate::vars::name::{EnvName, MemberName};
 use crate::vault::merge::{Conflict, Doubt, Merge, Outcome, Side, Version};
 use crate::vault::pins::{Admission, Candidate, Memory};
@@ -73,8 +73,8 @@ impl Versions {
             versions.push(Version { vault, opened });
         }
         let mut judge = Judge { project, context, expected, memory: None };
-        for version in &versions {
-            judge.admit(version)?;
+        for (version, other) in versions.iter().zip(versions.iter().rev()) {
+            judge.admit(version, &[&other.vault.file])?;
         }
         // An ancestor that does not count makes questions of all differences, and stops nothing: git makes one up
         // where two branches have been merged into each other.
@@ -82,7 +82,8 @@ impl Versions {
             let vault = parse(text, "the common ancestor").ok()?;
             let opened = vault.open(&key).or_else(|error| open_like(&vault, error)).ok()?;
             let version = Version { vault, opened };
-            judge.admit(&version).is_ok().then_some(version)
+            let sides: Vec<&VaultFile> = versions.iter().map(|side| &side.vault.file).collect();
+            judge.admit(&version, &sides).is_ok().then_some(version)
         });
         let [ours, theirs] = <[Version; 2]>::try_from(versions)
             .map_err(|_| Error::failed("there are two sides of a merge"))?;
@@ -99,7 +100,8 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    fn admit(&mut self, version: &Version) -> Result<()> {
+    /// `others` are what it is merged with.
+    fn admit(&mut self, version: &Version, others: &[&VaultFile]) -> Result<()> {
         let Version { vault, opened } = version;
         if self.expected.is_some_and(|expected| expected.is(&opened.fingerprint())) {
             return Ok(());
@@ -111,15 +113,20 @@ impl Judge<'_> {
             Some(memory) => memory,
             none => none.insert(self.context.memory()?),
         };
-        admit(version, memory, self.project)
+        admit(version, others, memory, self.project)
     }
 }
 
-fn admit(version: &Version, memory: &mut Memory, project: &Project) -> Result<()> {
+fn admit(
+    version: &Version,
+    others: &[&VaultFile],
+    memory: &mut Memory,
+    project: &Project,
+) -> Result<()> {
     let Version { vault, opened } = version;
     let place = place(project, vault.environment());
     let candidate = Candidate { place: &place, file: &vault.file, opened };
-    match memory.admits(candidate, now()) {
+    match memory.admits(candidate, others, now()) {
         Admission::Admitted => Ok(()),
         // A first time: what is checked out is taken, as by any other command, and judges the rest.
         Admission::Unknown => {

@@ -385,6 +385,12 @@ pub(super) fn stopped(stop: &Stop, vault: &Vault, purpose: Purpose) -> Error {
             )
         }
         Stop::Unproven(story) => (unproven(story, &path), ask_whom(story, environment)),
+        Stop::OfLeaver(by) => (
+            vec![format!(
+                "{path}: {by} made its data key, whom the other side has removed: if he did it after that, he can read all that is set from now on"
+            )],
+            format!("ask a member whom you trust, other than {by}"),
+        ),
     };
     Error::several(Kind::Integrity, messages).about(environment).hint(hint)
 }

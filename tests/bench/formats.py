@@ -50,12 +50,9 @@ def main():
         measured([vault, "init", "--name", "bench", "-e", "first"], folder, environment)
         rows = {}
         for round_ in range(options.rounds):
-            name = f"round{round_}"
-            measured([vault, "init", "--name", "bench", "-e", name], folder, environment)
-            words = [vault, "import", "-e", name, "lines.env"]
-            rows.setdefault("import", []).append(measured(words, folder, environment))
-            # What is there already is read and compared, and nothing is written.
-            for format_ in ["json", "yaml"]:
+            for format_ in ["json", "yaml", "env"]:
+                name = f"round{round_}-{format_}"
+                measured([vault, "init", "--name", "bench", "-e", name], folder, environment)
                 words = [vault, "import", "-e", name, f"lines.{format_}"]
                 rows.setdefault(f"import {format_}", []).append(measured(words, folder, environment))
             for format_ in FORMATS:

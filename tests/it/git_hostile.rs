@@ -100,6 +100,65 @@ fn a_leaver_who_goes_on_under_his_old_data_key_is_never_merged_in_silence() {
     stops(&alice, "envs/staging.toml (theirs): ");
 }
 
+/// Dave, whose machine has not seen yet that alice has removed bob: `main` is hers, `theirs` is bob's, and both come
+/// from the last one that dave has read.
+fn leaver_whom_dave_believes(forger: &Forger) -> Sandbox {
+    let (alice, bob) = two();
+    let dave = member(&alice, "dave", false);
+    team::revoke(&alice, "bob");
+    sh(&alice, "git commit -qam 'bob leaves'");
+    let recipe = json!({
+        "data_key": "of bob", "made": team::made(&team::text(&alice)) + 10, "by": "bob", "proof": "own",
+        "add": { "bob": public_key(&bob) }, "former": {}, "values": { "ALPHA": "of-bob" },
+    });
+    branch(&dave, &forger.forge(&bob, &file(&alice), recipe));
+    sh(&dave, &format!("git pull -q '{}' main", alice.project().display()));
+    dave
+}
+
+#[test]
+fn a_leaver_whom_this_machine_still_believes_is_never_merged_in_silence() {
+    let Some(forger) = Forger::new() else { return };
+    let dave = leaver_whom_dave_believes(&forger);
+    let told = "bob made its data key, whom the other side has removed";
+    stops(&dave, &format!("envs/staging.toml (theirs): {told}"));
+    // Whichever of them is checked out.
+    sh(&dave, "git branch -m main alices && git checkout -q theirs");
+    let merge = conflict(&dave, "git merge alices");
+    assert!(merge.err().contains(&format!("envs/staging.toml (ours): {told}")), "{}", merge.err());
+    sh(&dave, "git merge --abort && git checkout -q alices");
+    assert_eq!(variables(&dave), format!("ALPHA={ALPHA}\nBETA={BETA}\n"));
+}
+
+#[test]
+fn a_proof_alone_admits_no_version_from_tomorrow_or_without_a_leaver() {
+    let Some(forger) = Forger::new() else { return };
+    let (alice, bob) = two();
+    member(&alice, "carol", false);
+    let now = team::made(&team::text(&alice));
+    let like = file(&alice);
+    let rotated_by_bob = |made: u64| {
+        let recipe = json!({
+            "data_key": "of bob", "made": made, "by": "bob", "proof": "own", "former": {},
+            "values": { "ALPHA": "of-bob" },
+        });
+        forger.forge(&bob, &like, recipe)
+    };
+    let (ahead, without) = (rotated_by_bob(now + 3 * 86_400), rotated_by_bob(now + 1000));
+    branch(&alice, &ahead);
+    set(&alice, &["MINE=1"]);
+    stops(&alice, "it claims to be made more than a day from now");
+    // What is checked out is from before carol left, as what comes in: this machine alone remembers.
+    sh(&alice, "git branch before && git checkout -q theirs");
+    team::put(&alice, &without);
+    sh(&alice, "git commit -q --amend -am 'without her' && git checkout -q main");
+    team::revoke(&alice, "carol");
+    sh(&alice, "git commit -qam 'carol leaves' && git checkout -q before");
+    let merge = conflict(&alice, "git merge theirs");
+    let told = "it does not know that these were removed: carol";
+    assert!(merge.err().contains(told), "{}", merge.err());
+}
+
 #[test]
 fn what_was_copied_planted_or_put_back_stops_a_merge() {
     let (alice, _) = two();

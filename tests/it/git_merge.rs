@@ -403,6 +403,45 @@ fn branches_that_were_merged_into_each_other_are_merged_again() {
     assert_eq!(variables(&alice), "ALPHA=b\nBETA=a\nLATER_A=1\nLATER_B=1\nNEW=b\n");
 }
 
+/// Who removes, in such branches, what was in conflict between them is not overruled in silence.
+#[test]
+fn what_is_removed_after_branches_were_merged_into_each_other_is_asked_for() {
+    let (alice, bob) = two();
+    let cross = |person: &Sandbox, other: &Sandbox| {
+        let path = other.project().display().to_string();
+        sh(person, &format!("git fetch -q '{path}' main:other --force"));
+        conflict(person, "git merge -q other -m cross");
+        resolve(person, &[(KEEP, "o")]);
+    };
+    set(&alice, &["ALPHA=a"]);
+    set(&bob, &["ALPHA=b"]);
+    cross(&alice, &bob);
+    cross(&bob, &alice);
+    sh(&alice, "git commit -qm cross");
+    sh(&bob, "git commit -qm cross");
+    bob.vault(["unset", "-y", "-e", "staging", "ALPHA"]).run().expect(0, "", "");
+    sh(&bob, "git commit -qam gone");
+    fetch(&alice, &bob);
+    let merge = conflict(&alice, "git merge bobs");
+    let told = "vault: envs/staging.toml: ALPHA was changed by ours, and removed by theirs\n";
+    assert!(merge.err().contains(told), "{}", merge.err());
+    resolve(&alice, &[(KEEP, "t")]);
+    assert_eq!(variables(&alice), format!("BETA={BETA}\n"));
+}
+
+/// What git can't merge as text stays in conflict, and is never left as if it were whole.
+#[test]
+fn a_side_that_is_no_text_leaves_markers_too() {
+    let (alice, _bob) = two();
+    sh(&alice, "git checkout -q -b theirs && printf 'a\\0b' > envs/staging.toml");
+    sh(&alice, "git commit -qam binary && git checkout -q main");
+    set(&alice, &["ALPHA=1"]);
+    conflict(&alice, "git merge theirs");
+    let text = team::text(&alice);
+    assert!(text.starts_with("<<<<<<< ours\n# Encrypted"), "{text}");
+    assert!(text.ends_with("=======\na\0b\n>>>>>>> theirs\n"), "{text}");
+}
+
 #[test]
 fn a_merge_that_is_thrown_away_leaves_no_trace_in_what_is_believed() {
     let (alice, bob) = two();

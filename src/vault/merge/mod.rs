@@ -70,8 +70,6 @@ pub(crate) struct Choices {
 pub(crate) enum Choice {
     /// As it is there, or not at all if it isn't.
     As(Side),
-    /// Not at all.
-    Without,
     /// This one.
     New(Secret),
 }
@@ -413,13 +411,16 @@ impl<'a> Merge<'a> {
                 Merged::Clash { ours, theirs, .. } => {
                     match choices.remove(&name).ok_or_else(|| undecided(&name))? {
                         Choice::As(side) => {
-                            self.lowered(side, if side == Side::Ours { ours } else { theirs })
+                            let held = if side == Side::Ours { ours } else { theirs };
+                            held.map(|held| Held { changed: self.counts_from(side, &held), ..held })
                         }
-                        Choice::Without => None,
                         Choice::New(value) => {
                             let old = ours.iter().chain(&theirs).map(|held| held.changed).max();
-                            let changed = time_of_change(now, old, removed)
-                                .ok_or_else(|| clock_is_poisoned(&name))?;
+                            let changed = match self.known_since(&name, &value)? {
+                                Some(known) => known,
+                                None => time_of_change(now, old, removed)
+                                    .ok_or_else(|| clock_is_poisoned(&name))?,
+                            };
                             ours.or(theirs).map(|held| Held { value, changed, ..held })
                         }
                     }

@@ -95,12 +95,13 @@ impl Merge<'_> {
         if let (Some(mine), Some(other)) = (ours, theirs)
             && mine.is_value_of(other)
         {
-            let changed = mine.changed.min(other.changed);
             let note = merged_note(base, mine, other);
+            let since = self.counts_from(Side::Ours, mine);
+            let changed = since.min(self.counts_from(Side::Theirs, other));
             return Merged::Is(Some(Held { note, changed, ..mine.clone() }));
         }
         if self.base.is_none() && !same(ours, theirs) {
-            return clash(None);
+            return clash(self.leaver());
         }
         let side = match (same(ours, base), same(theirs, base)) {
             // Both have removed it.
@@ -108,11 +109,7 @@ impl Merge<'_> {
             _ if same(ours, theirs) => return Merged::Is(None),
             (true, false) => Side::Theirs,
             (false, true) => Side::Ours,
-            (false, false) => {
-                let mut sides = [Side::Ours, Side::Theirs].into_iter();
-                let leaver = sides.find(|side| self.doubt(*side).is_some());
-                return clash(leaver.map(Doubt::Leaver));
-            }
+            (false, false) => return clash(self.leaver()),
         };
         if self.doubt(side).is_some() {
             return clash(Some(Doubt::Leaver(side)));
@@ -129,16 +126,36 @@ impl Merge<'_> {
         }))
     }
 
+    /// Since when one of the versions has this value: typed in again it is no new one.
+    pub(super) fn known_since(&self, name: &VarName, value: &Secret) -> Result<Option<u64>> {
+        let base = self.base.map(|base| base.held(name)).transpose()?.flatten();
+        let mut all: Vec<(Secret, u64)> =
+            base.map(|held| (held.value, held.changed)).into_iter().collect();
+        for side in [Side::Ours, Side::Theirs] {
+            if let Some(held) = self.of(side).held(name)? {
+                let since = self.counts_from(side, &held);
+                all.push((held.value, since));
+            }
+        }
+        Ok(all.into_iter().filter(|(there, _)| there == value).map(|(_, since)| since).min())
+    }
+
     /// Whether a side still has the data key of the version that both come from.
     fn has_key_of_base(&self, side: Side) -> bool {
         let key = self.of(side).opened.fingerprint();
         self.base.is_some_and(|base| base.opened.fingerprint() == key)
     }
 
-    /// A value of a side that may be a leaver's counts as read by whoever had left when it was set.
-    pub(super) fn lowered(&self, side: Side, held: Option<Held>) -> Option<Held> {
-        let limit = self.doubt(side).unwrap_or(u64::MAX);
-        held.map(|held| Held { changed: held.changed.min(limit), ..held })
+    /// The side that may be a leaver's, if one may.
+    fn leaver(&self) -> Option<Doubt> {
+        let mut sides = [Side::Ours, Side::Theirs].into_iter();
+        sides.find(|side| self.doubt(*side).is_some()).map(Doubt::Leaver)
+    }
+
+    /// Since when a value of a side stands there. Where the side may be a leaver's, it counts as read by whoever had
+    /// left when it was set.
+    pub(super) fn counts_from(&self, side: Side, held: &Held) -> u64 {
+        held.changed.min(self.doubt(side).unwrap_or(u64::MAX))
     }
 }
 

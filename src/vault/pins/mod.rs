@@ -4,12 +4,14 @@
 //! A program that knows only public keys can build a whole new file that opens for every member. Nothing in
 //! that file can show it; only memory can.
 
+mod admission;
 mod pinned;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::admission::Admission;
 pub(crate) use self::pinned::{PinVerdict, Pinned};
 use crate::crypto;
 use crate::crypto::keys::PublicKey;
@@ -167,17 +169,6 @@ pub(crate) enum Odd {
     Unrecorded(FormerName),
 }
 
-/// Whether a version may take part in a merge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Admission {
-    /// It may.
-    Admitted,
-    /// This machine knows nothing of its environment.
-    Unknown,
-    /// It may not.
-    Not(Stop),
-}
-
 /// Why a file is not to be believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -189,6 +180,8 @@ pub(crate) enum Stop {
     Old(Fingerprint),
     /// Nothing proves who made this data key.
     Unproven(Story),
+    /// The other side of a merge has removed the key of this member, who made it.
+    OfLeaver(MemberName),
 }
 
 /// What a data key that was never accepted changes, by what the machine remembers.
@@ -345,27 +338,6 @@ impl Memory {
             other_key: with_key(&|name, key| has_another(name, key)),
             left: names(before.members.iter().filter(|(name, _)| !there(name)).collect()),
             unrecorded: names(before.members.iter().filter(|(_, key)| gone(key)).collect()),
-        }
-    }
-
-    /// Whether a version may take part in a merge (format.md, Merging): it was accepted here, or it was made by
-    /// somebody whom this machine knows.
-    pub(crate) fn admits(&self, candidate: Candidate<'_>, now: u64) -> Admission {
-        let Candidate { file, opened, .. } = candidate;
-        let (id, fingerprint) = (hex(&file.id), hex(&opened.fingerprint().0));
-        let Some(keys) = self.id.get(&id) else { return Admission::Unknown };
-        match keys.get(&fingerprint) {
-            Some(known) if known.abandoned => Admission::Not(Stop::Abandoned),
-            Some(_) => Admission::Admitted,
-            None => {
-                let newest = self.newest(&id).map_or(0, |(_, made)| made);
-                let story = self.story(candidate, newest, now);
-                if story.origin == Origin::Proven {
-                    Admission::Admitted
-                } else {
-                    Admission::Not(Stop::Unproven(story))
-                }
-            }
         }
     }
 
