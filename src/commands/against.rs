@@ -7,12 +7,20 @@ use super::findings::{Findings, Level};
 use super::repository::{Repository, environment_of_path, path_of};
 use crate::error::Result;
 use crate::format::{FILE_LIMIT, VaultFile};
+use crate::process::git::{Object, Objects};
 use crate::vars::name::{EnvName, shown};
 use crate::vault::compare::{Change, changes};
 use crate::vault::{ENVS_FOLDER, Project};
 
+/// What stood under the name of an environment.
+enum Before {
+    Missing,
+    Unreadable,
+    File(VaultFile),
+}
+
 /// Compares the files in the work tree with those of the commit at which the branch has left `rev`: with what a
-/// merge takes them for.
+/// merge takes them for. Branches that were merged into each other have several such commits, and each counts.
 ///
 /// # Errors
 ///
@@ -26,30 +34,52 @@ pub(super) fn against(
 ) -> Result<()> {
     let repository = Repository::of(project, context);
     let commit = repository.commit(rev)?;
-    let start = repository.ask(&["merge-base", &commit, "HEAD"]).unwrap_or(commit);
+    let bases = repository.ask(&["merge-base", "--all", &commit, "HEAD"]).unwrap_or(commit);
     let prefix = repository.prefix();
     let mut names: BTreeSet<EnvName> = wanted.iter().cloned().collect();
     if context.globals.env.is_empty() {
-        names.extend(at_commit(&start, &repository)?);
+        for base in bases.lines() {
+            names.extend(at_commit(base, &repository)?);
+        }
     }
     let mut objects = repository.objects()?;
     for name in names {
         // As it is called in the repository, for pages that show it.
-        let file = (name.clone(), format!("{prefix}{}", path_of(&name)));
-        let blob = objects.blob(&format!("{start}:{}", file.1), FILE_LIMIT)?;
-        let before = blob.map(|bytes| VaultFile::parse(&bytes, &name));
+        let file = format!("{prefix}{}", path_of(&name));
         // What can't be read now was told already.
         let Ok(after) = project.find(&name) else { continue };
         let after = after.map(|vault| vault.file);
-        match before {
-            Some(Err(_)) => {
-                found.note(format!("{name}: not readable at {}, so not compared", shown(rev)));
-            }
-            Some(Ok(before)) => compare(Some(&before), after.as_ref(), &file, found),
-            None => compare(None, after.as_ref(), &file, found),
+        let mut all: Vec<Change> = Vec::new();
+        for base in bases.lines() {
+            let before = match before(&format!("{base}:{file}"), &name, &mut objects)? {
+                Before::Missing => None,
+                Before::File(before) => Some(before),
+                Before::Unreadable => {
+                    let told = format!("{name}: not readable at {}, so not compared", shown(rev));
+                    found.warn(told);
+                    continue;
+                }
+            };
+            let more = changes(before.as_ref(), after.as_ref()).into_iter();
+            let more: Vec<Change> = more.filter(|change| !all.contains(change)).collect();
+            all.extend(more);
+        }
+        for change in all {
+            let line = after.as_ref().and_then(|after| line(&change, after)).unwrap_or(1);
+            found.add(level(&change), format!("{name}: {change}"), Some((file.clone(), line)));
         }
     }
     Ok(())
+}
+
+fn before(object: &str, name: &EnvName, objects: &mut Objects) -> Result<Before> {
+    Ok(match objects.object(object, FILE_LIMIT)? {
+        Object::Missing => Before::Missing,
+        Object::Blob(bytes) => {
+            VaultFile::parse(&bytes, name).map_or(Before::Unreadable, Before::File)
+        }
+        Object::Large | Object::Other => Before::Unreadable,
+    })
 }
 
 /// The environments that a commit has.
@@ -57,18 +87,6 @@ fn at_commit(commit: &str, repository: &Repository<'_>) -> Result<Vec<EnvName>> 
     let folder = format!("{ENVS_FOLDER}/");
     let list = repository.output(&["ls-tree", "--name-only", "-z", commit, &folder])?;
     Ok(list.split(|byte| *byte == 0).filter_map(environment_of_path).collect())
-}
-
-fn compare(
-    before: Option<&VaultFile>,
-    after: Option<&VaultFile>,
-    (name, file): &(EnvName, String),
-    found: &mut Findings,
-) {
-    for change in changes(before, after) {
-        let line = after.and_then(|after| line(&change, after)).unwrap_or(1);
-        found.add(level(&change), format!("{name}: {change}"), Some((file.clone(), line)));
-    }
 }
 
 /// What no command of ours does is an error: somebody has put something back.

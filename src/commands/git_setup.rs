@@ -1,5 +1,6 @@
 //! `vault git-setup`: git shows, merges and guards vault files as what they are.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -80,20 +81,31 @@ impl Clone<'_> {
         let vault = self.own_name()?;
         self.set("diff.vault.textconv", &format!("{vault} git-textconv"))?;
         self.set("merge.vault.name", "vault: environments by name")?;
-        self.set("merge.vault.driver", &format!("{vault} git-merge %O %A %B %P"))?;
+        self.set("merge.vault.driver", &driver(&vault, "git-merge"))?;
         self.set("merge.vault.recursive", ANCESTORS)?;
-        let driver = format!("{vault} git-merge --ancestors %O %A %B %P");
-        self.set(&format!("merge.{ANCESTORS}.driver"), &driver)?;
+        let ancestors = driver(&vault, "git-merge --ancestors");
+        self.set(&format!("merge.{ANCESTORS}.driver"), &ancestors)?;
         self.add_attributes()?;
         self.add_hook(&vault)
     }
 
     fn undo(&mut self) -> Result<()> {
+        self.remove_attributes()?;
+        if self.remove_hook()? {
+            self.context
+                .ui
+                .detail("another project of this clone goes on with git's configuration");
+            return Ok(());
+        }
         for section in ["diff.vault", "merge.vault", "merge.vault-ancestors"] {
             if self.repository.does(&["config", "--local", "--remove-section", section]) {
                 self.tell(&format!("git config: `{section}` removed"));
             }
         }
+        Ok(())
+    }
+
+    fn remove_attributes(&mut self) -> Result<()> {
         let path = self.project.near().join(ATTRIBUTES_FILE);
         let text = Self::attributes(&path)?;
         if text.lines().any(|line| line == ATTRIBUTES) {
@@ -106,7 +118,7 @@ impl Clone<'_> {
             }
             self.tell(&format!("{}: `{ATTRIBUTES}` removed", shown_path(&path)));
         }
-        self.remove_hook()
+        Ok(())
     }
 
     fn tell(&mut self, what: &str) {
@@ -128,7 +140,7 @@ impl Clone<'_> {
                 "the path of this program is not UTF-8, and git's configuration can't hold it",
             )
         })?;
-        Ok(shell_words::quote(own).into_owned())
+        Ok(quoted(own))
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<()> {
@@ -189,20 +201,16 @@ impl Clone<'_> {
             self.context.ui.hint("have its pre-commit hook call `vault scan --staged`");
             return Ok(());
         };
-        let folder_of_project = match self.prefix.trim_end_matches('/') {
-            "" => String::new(),
-            prefix => format!(" -d {}", shell_words::quote(prefix)),
-        };
-        let text = format!(
-            "#!/bin/sh\n{MARK}\nbefore=$(dirname \"$0\")/{BEFORE}\n\
-             if [ -x \"$before\" ]; then \"$before\" \"$@\" || exit; fi\nexec {vault}{folder_of_project} scan --staged\n"
-        );
         let path = folder.join(HOOK);
         let there = std::fs::read_to_string(&path).ok();
-        if there.as_deref() == Some(text.as_str()) {
+        let ours = there.as_deref().and_then(Hook::parse);
+        let is_ours = ours.is_some();
+        let mut hook = ours.unwrap_or_default();
+        hook.scans.insert(self.folder_in_clone(), vault.to_owned());
+        let text = hook.to_text();
+        if there.as_ref() == Some(&text) {
             return Ok(());
         }
-        let is_ours = there.as_ref().is_some_and(|text| text.contains(MARK));
         if path.symlink_metadata().is_ok() && !is_ours {
             let before = folder.join(BEFORE);
             if before.symlink_metadata().is_ok() {
@@ -219,12 +227,19 @@ impl Clone<'_> {
         Ok(())
     }
 
-    fn remove_hook(&mut self) -> Result<()> {
-        let Some(folder) = self.hooks()? else { return Ok(()) };
+    /// Takes this project's line out of the hook. Says whether another project has one there.
+    fn remove_hook(&mut self) -> Result<bool> {
+        let Some(folder) = self.hooks()? else { return Ok(false) };
         let (path, before) = (folder.join(HOOK), folder.join(BEFORE));
-        let is_ours = std::fs::read_to_string(&path).is_ok_and(|text| text.contains(MARK));
-        if !is_ours {
-            return Ok(());
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let Some(mut hook) = Hook::parse(&text) else { return Ok(false) };
+        let removed = hook.scans.remove(&self.folder_in_clone());
+        if !hook.scans.is_empty() {
+            if removed.is_some() {
+                replace_file(&path, hook.to_text().as_bytes(), Some(0o755))?;
+                self.tell(&format!("{HOOK} hook: this project's line removed"));
+            }
+            return Ok(true);
         }
         std::fs::remove_file(&path).map_err(|error| Error::io("remove", &path, &error))?;
         self.tell(&format!("{HOOK} hook removed"));
@@ -232,6 +247,75 @@ impl Clone<'_> {
             std::fs::rename(&before, &path).map_err(|error| Error::io("move", &before, &error))?;
             self.tell(&format!("{HOOK} hook: yours is in its place again"));
         }
-        Ok(())
+        Ok(false)
     }
+
+    /// The project's folder, from the top of the work tree: empty where it is that.
+    fn folder_in_clone(&self) -> String {
+        self.prefix.trim_end_matches('/').to_owned()
+    }
+}
+
+/// The driver's line. Where the program isn't there any more, git's own merge of text takes its place: git would
+/// leave our side as it is, and who commits that has lost the other one.
+fn driver(vault: &str, command: &str) -> String {
+    // In a driver's line `%` begins what git puts in.
+    let vault = vault.replace('%', "%%");
+    format!(
+        "{vault} {command} %O %A %B %P; s=$?; case $s in 126|127) git merge-file -q %A %O %B; s=$?; esac; exit $s"
+    )
+}
+
+/// Our hook: a scan for each project of the clone.
+#[derive(Default)]
+struct Hook {
+    /// By the project's folder, how `vault` is called.
+    scans: BTreeMap<String, String>,
+}
+
+impl Hook {
+    /// Reads what [`Hook::to_text`] has written; None if it is somebody else's.
+    fn parse(text: &str) -> Option<Self> {
+        text.contains(MARK).then_some(())?;
+        let scan = |line: &str| {
+            let words = shell_words::split(line).ok()?;
+            match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+                [vault, "scan", "--staged", "||", "exit"] => Some((String::new(), quoted(vault))),
+                [
+                    "[",
+                    "!",
+                    "-d",
+                    folder,
+                    "]",
+                    "||",
+                    vault,
+                    "-d",
+                    _,
+                    "scan",
+                    "--staged",
+                    "||",
+                    "exit",
+                ] => Some((folder.to_owned(), quoted(vault))),
+                _ => None,
+            }
+        };
+        Some(Self { scans: text.lines().filter_map(scan).collect() })
+    }
+
+    /// A shell script. A branch may lack the folder of a project.
+    fn to_text(&self) -> String {
+        let scans = self.scans.iter().map(|(folder, vault)| match quoted(folder) {
+            _ if folder.is_empty() => format!("{vault} scan --staged || exit\n"),
+            folder => format!("[ ! -d {folder} ] || {vault} -d {folder} scan --staged || exit\n"),
+        });
+        let head = format!(
+            "#!/bin/sh\n{MARK}\nbefore=$(dirname \"$0\")/{BEFORE}\n\
+             if [ -x \"$before\" ]; then \"$before\" \"$@\" || exit; fi\n"
+        );
+        head + &scans.collect::<String>()
+    }
+}
+
+fn quoted(word: &str) -> String {
+    shell_words::quote(word).into_owned()
 }

@@ -11,7 +11,7 @@ use super::repository::{Repository, environment_of_path};
 use super::{Context, variable};
 use crate::error::{Error, Result};
 use crate::format::{FILE_LIMIT, VaultFile};
-use crate::process::git::{Objects, git_parts};
+use crate::process::git::{Object, Objects, git_parts};
 use crate::vars::name::{EnvName, VarName, shown};
 use crate::vault::ENVS_FOLDER;
 use crate::vault::compare::{Change, changes};
@@ -91,6 +91,8 @@ pub(crate) fn run(args: &LogArgs, context: &Context) -> Result<()> {
     // A merge shows what it has that none of its parents has.
     let words = [
         "log",
+        // A branch whose changes were undone by the merge is history, too.
+        "--full-history",
         "--relative",
         "--raw",
         "-c",
@@ -161,8 +163,10 @@ impl Teller<'_> {
         if let Some((_, version)) = self.last.get(name).filter(|(last, _)| last == id) {
             return Ok(Rc::clone(version));
         }
-        let bytes = self.objects.blob(id, FILE_LIMIT)?;
-        let file = bytes.and_then(|bytes| VaultFile::parse(&bytes, name).ok());
+        let file = match self.objects.object(id, FILE_LIMIT)? {
+            Object::Blob(bytes) => VaultFile::parse(&bytes, name).ok(),
+            Object::Large | Object::Other | Object::Missing => None,
+        };
         let version = Rc::new(file.map_or(Version::Unreadable, Version::File));
         self.last.insert(name.clone(), (id.to_owned(), Rc::clone(&version)));
         Ok(version)

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::merging::{Texts, Versions, settle, told, word};
 use super::repository::{Repository, environment_of_path, path_of};
-use super::{Context, day, environment_item, now};
+use super::{Context, environment_item, moment, now};
 use crate::cli::prompt;
 use crate::error::{Error, Kind, Result, shown_path};
 use crate::format::{Expected, FILE_LIMIT, Fingerprint};
@@ -38,24 +38,21 @@ pub(crate) fn run(args: &ResolveArgs, context: &Context) -> Result<()> {
             .map_err(|_| Error::usage("`--expect` takes the fingerprint of a data key"))
     });
     let expected = expected.transpose()?;
-    let named: Vec<EnvName> = args
-        .files
-        .iter()
-        .map(|file| {
-            environment_item(
-                &project,
-                file.trim_end_matches(".toml").rsplit('/').next().unwrap_or(file),
-            )
-        })
-        .collect::<Result<_>>()?;
+    let named: Vec<EnvName> =
+        args.files.iter().map(|file| named(file, &project, context)).collect::<Result<_>>()?;
+    let wanted = |name: &EnvName| named.is_empty() || named.contains(name);
     let repository = Repository::of(&project, context);
     let unmerged = unmerged(&repository)?;
     let from_index = !unmerged.is_empty();
-    let found =
-        if from_index { unmerged } else { of_merge_commit(&project, context, &repository)? };
-    let wanted = |name: &EnvName| named.is_empty() || named.contains(name);
-    let found: BTreeMap<EnvName, Texts> =
-        found.into_iter().filter(|(name, _)| wanted(name)).collect();
+    let found = if from_index {
+        let mut objects = repository.objects()?;
+        let unmerged = unmerged.into_iter().filter(|(name, _)| wanted(name));
+        let texts =
+            unmerged.map(|(name, ids)| Ok((name.clone(), texts(&name, ids, &mut objects)?)));
+        texts.collect::<Result<_>>()?
+    } else {
+        of_merge_commit(&wanted, &project, context, &repository)?
+    };
     if let Some(missing) = named.iter().find(|name| !found.contains_key(*name)) {
         return Err(Error::failed(format!("git sees no conflict in {missing}"))
             .about(missing)
@@ -64,6 +61,9 @@ pub(crate) fn run(args: &ResolveArgs, context: &Context) -> Result<()> {
     if found.is_empty() {
         context.ui.say("there is no conflict in an environment");
         return Ok(());
+    }
+    if from_index && is_rebase(&repository) {
+        context.ui.say("in a rebase, ours is what you rebase onto, and theirs is your own commit");
     }
     for (name, texts) in found {
         let texts = Texts { path: project.path(&name), ..texts };
@@ -76,6 +76,33 @@ pub(crate) fn run(args: &ResolveArgs, context: &Context) -> Result<()> {
         context.ui.say(&format!("{told}: merged{then}"));
     }
     Ok(())
+}
+
+/// The environment that was given by its name, or as a file of this project.
+fn named(file: &str, project: &Project, context: &Context) -> Result<EnvName> {
+    if !file.contains('/') {
+        return environment_item(project, file.strip_suffix(".toml").unwrap_or(file));
+    }
+    let path = context.outside.folder.join(file);
+    let real = |path: &Path| path.parent().and_then(|folder| folder.canonicalize().ok());
+    let name = path.file_stem().and_then(|stem| stem.to_str()?.parse::<EnvName>().ok());
+    let is_here = |name: &EnvName| {
+        let own = project.path(name);
+        path.file_name() == own.file_name()
+            && real(&path).is_some_and(|one| Some(one) == real(&own))
+    };
+    name.filter(is_here).ok_or_else(|| {
+        Error::not_found(format!("`{}` is no environment of this project", shown(file)))
+            .hint("give the name of an environment, or its file under `envs`")
+    })
+}
+
+/// Whether git is in the middle of a rebase (git-rebase(1), of either backend).
+fn is_rebase(repository: &Repository<'_>) -> bool {
+    ["rebase-merge", "rebase-apply"].iter().any(|folder| {
+        let path = repository.ask(&["rev-parse", "--git-path", folder]);
+        path.is_some_and(|path| repository.around.folder.join(path).exists())
+    })
 }
 
 fn resolve(
@@ -93,10 +120,13 @@ fn resolve(
     settle(&outcome, &texts.path, project, context)
 }
 
+/// What git has of a file: the ancestor, ours, and theirs.
+type Names = [Option<String>; 3];
+
 /// The versions of each environment that the index has as unmerged, in the stages 1 to 3.
-fn unmerged(repository: &Repository<'_>) -> Result<BTreeMap<EnvName, Texts>> {
+fn unmerged(repository: &Repository<'_>) -> Result<BTreeMap<EnvName, Names>> {
     let list = repository.output(&["ls-files", "--unmerged", "-z", "--", ENVS_FOLDER])?;
-    let mut stages: BTreeMap<EnvName, [Option<String>; 3]> = BTreeMap::new();
+    let mut stages: BTreeMap<EnvName, Names> = BTreeMap::new();
     for entry in list.split(|byte| *byte == 0) {
         let Ok(entry) = std::str::from_utf8(entry) else { continue };
         let Some((head, path)) = entry.split_once('\t') else { continue };
@@ -108,17 +138,10 @@ fn unmerged(repository: &Repository<'_>) -> Result<BTreeMap<EnvName, Texts>> {
             *place = Some(id.to_owned());
         }
     }
-    if stages.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let mut objects = repository.objects()?;
-    stages
-        .into_iter()
-        .map(|(name, ids)| Ok((name.clone(), texts(&name, ids, &mut objects)?)))
-        .collect()
+    Ok(stages)
 }
 
-fn texts(name: &EnvName, names: [Option<String>; 3], objects: &mut Objects) -> Result<Texts> {
+fn texts(name: &EnvName, names: Names, objects: &mut Objects) -> Result<Texts> {
     let mut read = |object: Option<String>| -> Result<Option<Vec<u8>>> {
         object.map_or(Ok(None), |object| objects.blob(&object, FILE_LIMIT))
     };
@@ -134,33 +157,47 @@ fn texts(name: &EnvName, names: [Option<String>; 3], objects: &mut Objects) -> R
     Ok(Texts { path: Path::new("").to_owned(), base, ours, theirs })
 }
 
-/// The versions of environments that a merge commit, already made, has left as no version of anybody.
+/// The versions of environments that the last merge, already committed, has left as no version of anybody.
+///
+/// # Errors
+///
+/// One is broken, and not by that merge.
 fn of_merge_commit(
+    wanted: &dyn Fn(&EnvName) -> bool,
     project: &Project,
     context: &Context,
     repository: &Repository<'_>,
 ) -> Result<BTreeMap<EnvName, Texts>> {
-    let Some(base) = repository
-        .ask(&["rev-parse", "--verify", "-q", "HEAD^2"])
-        .and_then(|_| repository.ask(&["merge-base", "HEAD^1", "HEAD^2"]))
-    else {
-        return Ok(BTreeMap::new());
-    };
     let key = context.key()?;
-    let is_broken = |name: &EnvName| {
-        let whole = project.read(name).and_then(|vault| {
-            let opened = vault.open(&key)?;
-            vault.check_values(&opened)
-        });
-        whole.is_err_and(|error| error.kind() == Kind::Integrity)
+    let whole = |name: &EnvName| {
+        let vault = project.read(name)?;
+        vault.check_values(&vault.open(&key)?)
     };
-    let prefix = repository.prefix();
-    let mut objects = repository.objects()?;
+    let merge = repository.ask(&["rev-list", "--merges", "-1", "HEAD"]);
     let mut found = BTreeMap::new();
-    for name in project.environments()?.into_iter().filter(is_broken) {
-        let at = |rev: &str| Some(format!("{rev}:{prefix}{}", path_of(&name)));
-        let names = [at(&base), at("HEAD^1"), at("HEAD^2")];
-        found.insert(name.clone(), texts(&name, names, &mut objects)?);
+    for name in project.environments()?.into_iter().filter(wanted) {
+        let Err(error) = whole(&name) else { continue };
+        if error.kind() != Kind::Integrity {
+            continue;
+        }
+        let file = path_of(&name);
+        let is_since = |merge: &&String| {
+            let words =
+                ["diff", "--quiet", "--no-ext-diff", "--no-textconv", merge, "HEAD", "--", &file];
+            repository.does(&words)
+        };
+        let Some(merge) = merge.as_ref().filter(is_since) else {
+            let hint = format!(
+                "no merge has left it so; `git log -p {file}` shows what did, and which version was good"
+            );
+            return Err(error.hint(hint));
+        };
+        let parents = [format!("{merge}^1"), format!("{merge}^2")];
+        let [ours, theirs] = &parents;
+        let base = repository.ask(&["merge-base", ours, theirs]);
+        let at = |rev: &String| format!("{rev}:{}{file}", repository.prefix());
+        let names = [base.as_ref().map(at), Some(at(ours)), Some(at(theirs))];
+        found.insert(name.clone(), texts(&name, names, &mut repository.objects()?)?);
     }
     Ok(found)
 }
@@ -212,13 +249,13 @@ fn side(question: &str) -> Result<Side> {
 /// Values are masked until they are asked for, and go to the terminal alone.
 fn value(head: &str, sides: (Option<&Held>, Option<&Held>), name: &str) -> Result<Choice> {
     let when = |held: Option<&Held>| match held {
-        Some(there) => format!("changed {}", day(there.changed)),
-        None => "removed".to_owned(),
+        Some(there) => format!("changed {}", moment(there.changed)),
+        None => "not there".to_owned(),
     };
     let value = |held: Option<&Held>| match held.map(|held| held.value.expose_str()) {
         Some(Some(text)) => shown(text),
         Some(None) => "(not text)".to_owned(),
-        None => "(removed)".to_owned(),
+        None => "(not there)".to_owned(),
     };
     let masked = format!("{head}\nvault: ours: {}; theirs: {}\n", when(sides.0), when(sides.1));
     let clear = || format!("vault: ours: {}\nvault: theirs: {}\n", value(sides.0), value(sides.1));

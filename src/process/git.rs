@@ -114,19 +114,27 @@ impl Objects {
         Ok(Self { child, questions, answers })
     }
 
-    /// The bytes of a blob, by its id or as `REV:PATH`; None where there is none, or it is larger than `limit`.
+    /// The bytes of a blob, by its id or as `REV:PATH`; None where there is none.
+    ///
+    /// # Errors
+    ///
+    /// It is larger than `limit`, or no file. git has ended, or speaks another language.
+    pub(crate) fn blob(&mut self, name: &str, limit: usize) -> Result<Option<Vec<u8>>> {
+        match self.object(name, limit)? {
+            Object::Blob(bytes) => Ok(Some(bytes)),
+            Object::Missing => Ok(None),
+            Object::Large | Object::Other => {
+                let told = format!("{}: in git it is no file of up to {limit} bytes", shown(name));
+                Err(Error::integrity(told))
+            }
+        }
+    }
+
+    /// An object of any kind, by its id or as `REV:PATH`. The bytes come where it is a blob within `limit`.
     ///
     /// # Errors
     ///
     /// git has ended, or speaks another language.
-    pub(crate) fn blob(&mut self, name: &str, limit: usize) -> Result<Option<Vec<u8>>> {
-        Ok(match self.object(name, limit)? {
-            Object::Blob(bytes) => Some(bytes),
-            Object::Large | Object::Other | Object::Missing => None,
-        })
-    }
-
-    /// As [`Objects::blob`], and says why it gives no bytes.
     pub(crate) fn object(&mut self, name: &str, limit: usize) -> Result<Object> {
         if self.ask(name)? { self.answer(limit) } else { Ok(Object::Other) }
     }

@@ -137,7 +137,7 @@ fn a_value_that_both_have_changed_is_decided_by_a_person_and_never_reaches_the_d
     terminal.expect("Value of BETA (not shown)");
     terminal.type_line("marker-beta-new");
     terminal.expect("GONE was removed by ours");
-    terminal.expect("vault: ours: removed; theirs: changed 20");
+    terminal.expect("vault: ours: not there; theirs: changed 20");
     terminal.expect(KEEP);
     terminal.type_line("o");
     let (text, status) = terminal.expect_end();
@@ -287,7 +287,12 @@ fn resolve_needs_no_driver_and_works_in_a_rebase_and_a_cherry_pick() {
     // As text, both have added something at the same place.
     set(&bob, &["AB=2"]);
     conflict(&bob, "git rebase alices >&2");
-    bob.vault(["resolve"]).run().expect(0, "", "vault: envs/staging.toml: merged and staged\n");
+    bob.vault(["resolve"]).run().expect(
+        0,
+        "",
+        "vault: in a rebase, ours is what you rebase onto, and theirs is your own commit\n\
+         vault: envs/staging.toml: merged and staged\n",
+    );
     sh(&bob, "GIT_EDITOR=true git rebase --continue");
     assert_eq!(variables(&bob), format!("AA=1\nAB=2\nALPHA=a\nBETA={BETA}\n"));
     sh(&bob, "git checkout -q -b picked HEAD~1");
@@ -321,6 +326,62 @@ fn a_merge_that_was_committed_broken_is_made_again_from_its_parents() {
     alice.vault(["resolve", "staging"]).run().expect(0, "", "vault: envs/staging.toml: merged\n");
     assert_eq!(variables(&alice), format!("ALPHA=a\nBETA={BETA}\n"));
     sh(&alice, "git commit -q --amend -am together && git fsck --strict");
+}
+
+#[test]
+fn a_merge_that_was_left_broken_is_made_again_later_and_nothing_else_is() {
+    let (alice, bob) = two();
+    set(&alice, &["ALPHA=a"]);
+    set(&bob, &["ALPHA=b"]);
+    fetch(&alice, &bob);
+    conflict(&alice, "git merge bobs");
+    sh(&alice, "git commit -qam 'markers and all' && git commit -q --allow-empty -m later");
+    resolve(&alice, &[(KEEP, "t")]);
+    assert_eq!(variables(&alice), format!("ALPHA=b\nBETA={BETA}\n"));
+    sh(&alice, "git commit -qam together");
+    // What breaks after that is no merge's doing.
+    let broken = team::text(&alice).replace("[members.alice]", "<<<<<<< ours\n[members.alice]");
+    team::put(&alice, broken);
+    sh(&alice, "git commit -qam broken");
+    alice.vault(["resolve"]).run().expect_that(5, "no merge", |output| {
+        output.err().ends_with(
+            "hint: no merge has left it so; `git log -p envs/staging.toml` shows what did, and which version was good\n",
+        )
+    });
+}
+
+#[test]
+fn resolve_takes_the_file_that_is_named_and_no_other() {
+    let alice = alice("staging,production");
+    alice.vault(["set", "-e", "production", "ALPHA=0"]).run().expect(0, "", "");
+    sh(&alice, "git commit -qam production && git checkout -q -b side");
+    set(&alice, &["ALPHA=a"]);
+    sh(&alice, "git rm -q envs/production.toml && git commit -qm gone && git checkout -q main");
+    set(&alice, &["ALPHA=b"]);
+    alice.vault(["set", "-e", "production", "ALPHA=1"]).run().expect(0, "", "");
+    sh(
+        &alice,
+        "git commit -qam 1 && mkdir -p elsewhere/envs && cp envs/staging.toml elsewhere/envs",
+    );
+    conflict(&alice, "git merge side");
+    for file in ["elsewhere/envs/staging.toml", "../staging.toml"] {
+        alice.vault(["resolve", file]).run().expect(
+            3,
+            "",
+            &format!(
+                "vault: `{file}` is no environment of this project\n\
+                 hint: give the name of an environment, or its file under `envs`\n"
+            ),
+        );
+    }
+    // The other one, which is gone on one side, doesn't stand in the way.
+    let mut terminal =
+        alice.vault(["resolve", "../envs/staging.toml"]).cwd("elsewhere").on_terminal();
+    terminal.expect(KEEP);
+    terminal.type_line("t");
+    terminal.expect_end();
+    sh(&alice, "test -z \"$(git ls-files -u envs/staging.toml)\"");
+    assert!(variables(&alice).starts_with("ALPHA=a\n"));
 }
 
 #[test]

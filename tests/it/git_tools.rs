@@ -9,6 +9,9 @@ use crate::team::{self, public_key, somebody};
 use crate::vaults::{init, table, vault_with, without};
 
 const ATTRIBUTES: &str = "envs/*.toml diff=vault merge=vault\n";
+/// What takes the driver's place where it isn't there.
+const FALLBACK: &str =
+    "; s=$?; case $s in 126|127) git merge-file -q %A %O %B; s=$?; esac; exit $s";
 
 fn config(person: &Sandbox) -> String {
     person.sh("git config --local -l | grep -c vault").run().out().to_owned()
@@ -30,9 +33,9 @@ fn git_is_set_up_once_and_undone_without_a_trace() {
         &format!(
             "vault: git config: diff.vault.textconv = {program} git-textconv\n\
              vault: git config: merge.vault.name = vault: environments by name\n\
-             vault: git config: merge.vault.driver = {program} git-merge %O %A %B %P\n\
+             vault: git config: merge.vault.driver = {program} git-merge %O %A %B %P{FALLBACK}\n\
              vault: git config: merge.vault.recursive = vault-ancestors\n\
-             vault: git config: merge.vault-ancestors.driver = {program} git-merge --ancestors %O %A %B %P\n\
+             vault: git config: merge.vault-ancestors.driver = {program} git-merge --ancestors %O %A %B %P{FALLBACK}\n\
              vault: .gitattributes: {ATTRIBUTES}\
              hint: commit .gitattributes\n\
              vault: pre-commit hook: yours is called first, as pre-commit.before-vault\n\
@@ -47,12 +50,12 @@ fn git_is_set_up_once_and_undone_without_a_trace() {
     alice.vault(["git-setup", "--undo"]).run().expect(
         0,
         "",
-        "vault: git config: `diff.vault` removed\n\
-         vault: git config: `merge.vault` removed\n\
-         vault: git config: `merge.vault-ancestors` removed\n\
-         vault: .gitattributes: `envs/*.toml diff=vault merge=vault` removed\n\
+        "vault: .gitattributes: `envs/*.toml diff=vault merge=vault` removed\n\
          vault: pre-commit hook removed\n\
-         vault: pre-commit hook: yours is in its place again\n",
+         vault: pre-commit hook: yours is in its place again\n\
+         vault: git config: `diff.vault` removed\n\
+         vault: git config: `merge.vault` removed\n\
+         vault: git config: `merge.vault-ancestors` removed\n",
     );
     sh(&alice, "printf '*.png binary' > .gitattributes");
     alice.assert_unchanged_since(&before);
@@ -100,7 +103,7 @@ fn each_kind_of_clone_is_set_up_or_refused_with_the_reason() {
     sh(&alice, "mkdir -p ../mono/shop && cp -r envs ../mono/shop && git init -q ../mono");
     alice.vault(["git-setup"]).cwd("../mono/shop").run().expect_that(0, "a folder", |_| true);
     assert_eq!(alice.read("mono/shop/.gitattributes"), ATTRIBUTES);
-    assert!(alice.read("mono/.git/hooks/pre-commit").contains(" -d shop scan --staged\n"));
+    assert!(alice.read("mono/.git/hooks/pre-commit").contains(" -d shop scan --staged || exit\n"));
     // A bare one.
     sh(
         &alice,
@@ -113,6 +116,62 @@ fn each_kind_of_clone_is_set_up_or_refused_with_the_reason() {
          hint: set up the clones in which people work\n",
     );
     assert_eq!(config(&alice), "5\n");
+}
+
+#[test]
+fn several_projects_of_one_clone_each_have_their_line_in_the_hook() {
+    let alice = vault_with("staging");
+    sh(&alice, "git init -q -b main ../mono && cd ../mono && mkdir 'a shop' b");
+    sh(&alice, "cp -r envs '../mono/a shop' && cp -r envs ../mono/b && cp -r envs ../mono");
+    let hook = || alice.read("mono/.git/hooks/pre-commit");
+    let lines = || hook().matches(" scan --staged || exit\n").count();
+    for (folder, want) in [("a shop", 1), ("b", 2), (".", 3), ("b", 3)] {
+        let run = alice.vault(["git-setup"]).cwd(format!("../mono/{folder}")).run();
+        run.expect_that(0, "set up", |_| true);
+        assert_eq!(lines(), want, "{}", hook());
+    }
+    // Plaintext is found in each of them, also where a branch lacks one.
+    sh(&alice, "cd ../mono && rm -r b && git add . && git commit -qm start");
+    alice.write("mono/a shop/.env", "PASSWORD=some-value\n");
+    let commit =
+        alice.sh("cd ../mono && git add -f 'a shop/.env' && git commit -qm plaintext").run();
+    commit.expect_that(1, "stopped", |output| output.err().contains(".env"));
+    sh(&alice, "cd ../mono && git reset -q && rm 'a shop/.env' && mkdir -p b && cp -r envs b");
+    // Each is undone by itself, and git's configuration with the last one.
+    for (folder, want) in [("a shop", 2), (".", 1)] {
+        let run = alice.vault(["git-setup", "--undo"]).cwd(format!("../mono/{folder}")).run();
+        let told = "vault: pre-commit hook: this project's line removed\n";
+        run.expect_that(0, told, |output| output.err().ends_with(told));
+        assert_eq!(lines(), want, "{}", hook());
+        sh(&alice, "git -C ../mono config merge.vault.driver");
+    }
+    alice.vault(["git-setup", "--undo"]).cwd("../mono/b").run().expect_that(0, "gone", |_| true);
+    assert!(!alice.path("mono/.git/hooks/pre-commit").exists());
+    alice.sh("git -C ../mono config merge.vault.driver").run().expect(1, "", "");
+}
+
+/// Where the program is gone, git would leave our side as if it were the merge.
+#[test]
+fn without_the_program_git_merges_as_text() {
+    let (alice, bob) = two();
+    let program = alice.path("project/100% gone/vault");
+    sh(&alice, "mkdir '100% gone'");
+    std::fs::copy(env!("CARGO_BIN_EXE_vault"), &program).unwrap();
+    let set_up = alice.program(&program, ["git-setup"]).run();
+    set_up.expect_that(0, "set up", |output| output.err().contains("100%% gone"));
+    sh(&alice, "rm -f .git/hooks/pre-commit");
+    let merge = |value: &str, branch: &str| {
+        set(&alice, &[value, "BETA=1"]);
+        set(&bob, &[&format!("{value}-of-bob"), "BETA=2"]);
+        sh(&alice, &format!("git fetch -q '{}' main:{branch}", bob.project().display()));
+        conflict(&alice, &format!("git merge {branch}")).err().to_owned()
+    };
+    let told = merge("ALPHA=1", "one");
+    assert!(told.contains("vault: envs/staging.toml: ALPHA was changed on both sides\n"), "{told}");
+    sh(&alice, "git merge --abort && rm -r '100% gone'");
+    merge("ALPHA=2", "two");
+    let text = team::text(&alice);
+    assert!(text.contains("\n<<<<<<< ") && text.contains("\n>>>>>>> "), "{text}");
 }
 
 #[test]
@@ -345,6 +404,50 @@ fn a_removal_that_is_undone_and_a_key_that_is_replaced_are_errors() {
          hint: fetch it first; a clone that is shallow lacks what is behind its first commit\n",
     );
     alice.vault(["check", "--against", "--output=x"]).run().expect_that(2, "no flag", |_| true);
+}
+
+/// Of two ancestors, either may hide what the branch has done.
+#[test]
+fn what_a_branch_puts_back_in_a_merge_is_found() {
+    let (alice, _bob) = two();
+    let earlier = table(&team::text(&alice), "secrets.ALPHA");
+    sh(&alice, "git checkout -q -b branch");
+    set(&alice, &["NEW=1"]);
+    sh(&alice, "git branch before && git checkout -q main");
+    set(&alice, &["ALPHA=2"]);
+    sh(&alice, "git checkout -q branch && git merge -q main -m theirs");
+    let text = team::text(&alice);
+    team::put(&alice, text.replace(&table(&text, "secrets.ALPHA"), &earlier));
+    sh(&alice, "git commit -q --amend -am theirs");
+    sh(&alice, "git checkout -q main && git merge -q before -m before && git checkout -q branch");
+    assert_eq!(sh(&alice, "git merge-base --all main HEAD").out().lines().count(), 2);
+    let found = against(&alice, "main", 1);
+    assert!(found.contains(&"error: ALPHA put back to an earlier value".to_owned()), "{found:?}");
+}
+
+#[test]
+fn a_version_that_is_no_file_or_too_large_is_not_taken_for_a_missing_one() {
+    let alice = alice("staging");
+    let text = team::text(&alice);
+    team::put(&alice, format!("{text}{}", "#\n".repeat(4 << 20)));
+    sh(&alice, "git commit -qam large");
+    team::put(&alice, &text);
+    let found = against(&alice, "main", 0);
+    assert_eq!(found, ["warning: not readable at main, so not compared"]);
+    alice.vault(["diff", "staging"]).run().expect_that(5, "too large", |output| {
+        output.err().contains("in git it is no file of up to 8388608 bytes")
+    });
+    assert_eq!(log(&alice, &[])[..2], ["large", "  staging: not readable"]);
+}
+
+#[test]
+fn log_tells_of_a_branch_whose_changes_the_merge_has_dropped() {
+    let alice = alice("staging");
+    sh(&alice, "git checkout -q -b side");
+    set(&alice, &["SEEN=1"]);
+    sh(&alice, "git checkout -q main && git commit -q --allow-empty -m other");
+    sh(&alice, "git merge -q -s ours side -m dropped");
+    assert_eq!(log(&alice, &["SEEN"]), ["set 1", "  staging: SEEN added"]);
 }
 
 #[test]

@@ -69,6 +69,11 @@ pub(crate) enum Code {
     /// A plain YAML scalar that some reader doesn't take for a string.
     #[error("{0} to some readers of YAML and a string to others: put it in double quotes")]
     Ambiguous(Kind),
+    /// A character that YAML lets in nowhere unescaped, or that some readers take for the end of a line.
+    #[error(
+        "a character that readers of YAML take in different ways: write it as an escape in double quotes"
+    )]
+    Unprintable,
     /// A YAML scalar with a tag other than `!!str`.
     #[error("a tag: only strings are taken, and they need none")]
     Tag,

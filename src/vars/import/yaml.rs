@@ -5,15 +5,19 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
-use super::{Code, Kind, Pairs, Problem, as_text};
+use super::{Code, Kind, Pairs, Problem, as_text, line_at};
 use crate::secret::Secret;
 use crate::vars::name::VarName;
 
 /// Reads a whole file, in its order, or gives everything that is wrong in it, up to the first place that is no
 /// YAML. Comments are passed over. The caller limits the size.
 pub(crate) fn yaml(text: &[u8]) -> Result<Vec<(VarName, Secret)>, Vec<Problem>> {
-    let mut reader =
-        Reader { parser: Parser::new_from_str(as_text(text)?), pairs: Pairs::default() };
+    let text = as_text(text)?;
+    let mut reader = Reader { parser: Parser::new_from_str(text), pairs: Pairs::default() };
+    if let Some(place) = unprintable(text) {
+        reader.pairs.refuse(Some(line_at(text.as_bytes(), place)), None, Code::Unprintable);
+        return reader.pairs.finish();
+    }
     if let Err(Stop { line, code }) = reader.read() {
         reader.pairs.refuse(Some(line), None, code);
     }
@@ -62,12 +66,16 @@ impl<'a> Reader<'a> {
     fn mapping(&mut self) -> Result<(), Stop> {
         loop {
             let (key, line) = self.next()?;
-            let name = match key {
+            let (name, refused) = match key {
                 Event::MappingEnd => return Ok(()),
-                Event::Scalar(name, _, _, _) => Some(name),
+                // `NO` and `Y` are no strings to some readers, as keys too.
+                Event::Scalar(name, style, _, tag) => {
+                    let refused = string(&name, style, tag.as_deref()).err();
+                    (Some(name), refused)
+                }
                 other => {
                     self.skip(&other)?;
-                    None
+                    (None, None)
                 }
             };
             let (value, _) = self.next()?;
@@ -81,7 +89,7 @@ impl<'a> Reader<'a> {
                 }
             };
             match name {
-                Some(name) => self.pairs.take(line, &name, value),
+                Some(name) => self.pairs.take(line, &name, refused.map_or(value, Err)),
                 None => self.pairs.refuse(Some(line), None, Code::NoName),
             }
         }
@@ -100,6 +108,24 @@ impl<'a> Reader<'a> {
         }
         Ok(())
     }
+}
+
+/// The first character that is not printable (YAML 1.2.2, 5.1), or that YAML 1.1 takes for the end of a line and
+/// 1.2 does not.
+fn unprintable(text: &str) -> Option<usize> {
+    let mut all = text.char_indices().peekable();
+    while let Some((place, character)) = all.next() {
+        let fine = match character {
+            '\t' | '\n' => true,
+            '\r' => all.peek().is_some_and(|(_, next)| *next == '\n'),
+            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => false,
+            other => !other.is_control(),
+        };
+        if !fine {
+            return Some(place);
+        }
+    }
+    None
 }
 
 /// The string that a scalar is.
@@ -255,6 +281,30 @@ mod tests {
         assert_eq!(wrong("text\n"), [(Some(1), None, Code::NotMapping)]);
         assert_eq!(wrong("A: x\n---\nB: x\n"), [(Some(2), None, Code::SecondDocument)]);
         assert_eq!(yaml(b"A: x\nB: \xff").unwrap_err()[0].line, Some(2));
+    }
+
+    #[test]
+    fn characters_and_keys_that_readers_differ_on_are_refused() {
+        for text in [
+            "\u{85}", "\u{2028}", "\u{2029}", "\u{feff}", "\0", "\u{1b}", "\u{7f}", "\r",
+            "\u{ffff}",
+        ] {
+            for around in ["A: x\nB: \"a{}b\"\n", "A: x\nB: a{}b\n", "A: x\n# a{}b\nB: x\n"] {
+                let text = around.replace("{}", text);
+                assert_eq!(wrong(&text), [(Some(2), None, Code::Unprintable)], "{text:?}");
+            }
+        }
+        assert_eq!(read("A: \"\\N\\L\\0\"\r\nB: '\u{a0}'\r\n")[0].1, "\u{85}\u{2028}\0");
+        let some = |line, name: &str, code| (Some(line), Some(name.to_owned()), code);
+        assert_eq!(
+            wrong("NO: x\ny: [1]\n!!int A: x\n\"ON\": x\n!!str OFF: x\nB: 1\n"),
+            [
+                some(1, "NO", Code::Ambiguous(Kind::Boolean)),
+                some(2, "y", Code::Ambiguous(Kind::Boolean)),
+                some(3, "A", Code::Tag),
+                some(6, "B", Code::Ambiguous(Kind::Number)),
+            ]
+        );
     }
 
     #[test]
