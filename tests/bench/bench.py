@@ -54,6 +54,32 @@ def options_of(parser):
     return options
 
 
+def measured(words, folder, environment, status=0):
+    """Runs the words, which end with this status: seconds, and the largest memory in KiB."""
+    with open(os.devnull, "w") as nowhere:
+        before = time.perf_counter()
+        process = subprocess.Popen(words, cwd=folder, env=environment, stdout=nowhere, stderr=nowhere)
+        _, ended, usage = os.wait4(process.pid, 0)
+        took = time.perf_counter() - before
+    process.returncode = os.waitstatus_to_exitcode(ended)
+    if process.returncode != status:
+        sys.exit(f"{' '.join(words)} ended with {process.returncode}")
+    return took, usage.ru_maxrss
+
+
+def within(rows, seconds, kib):
+    """Prints the median time and the largest memory of each command, and ends with 1 where one is over a limit."""
+    kept = True
+    print("| command | median | largest memory |")
+    print("|---|---|---|")
+    for command, all_ in rows.items():
+        took, memory = statistics.median(row[0] for row in all_), max(row[1] for row in all_)
+        print(f"| {command} | {took:.3f} s | {memory / 1024:.1f} MiB |")
+        kept = kept and took < seconds and memory < kib
+    print(f"limits ({seconds} s, {kib >> 10} MiB): {'kept' if kept else 'NOT KEPT'}")
+    sys.exit(0 if kept else 1)
+
+
 def main():
     parser = parser_of(__doc__, 200)
     parser.add_argument("--static", type=pathlib.Path, help="a second build, measured against the first")

@@ -11,11 +11,7 @@ command from start to end, and its largest memory (`ru_maxrss` of wait4). It fai
 import json
 import os
 import pathlib
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
 
 import bench
 
@@ -24,22 +20,9 @@ FORMATS = ["dotenv", "shell", "fish", "powershell", "json", "yaml", "docker", "s
            "tfvars-json", "null"]
 
 
-def measured(words, folder, environment):
-    """Seconds, and the largest memory in KiB."""
-    with open(os.devnull, "w") as nowhere:
-        before = time.perf_counter()
-        process = subprocess.Popen(words, cwd=folder, env=environment, stdout=nowhere, stderr=nowhere)
-        _, status, usage = os.wait4(process.pid, 0)
-        took = time.perf_counter() - before
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(words)} ended with {process.returncode}")
-    return took, usage.ru_maxrss
-
-
 def main():
     options = bench.options_of(bench.parser_of(__doc__, 10))
-    vault, kept = str(options.vault.resolve()), True
+    vault = str(options.vault.resolve())
     with tempfile.TemporaryDirectory(prefix="vault-bench-") as folder:
         environment = {"HOME": folder, "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "USER": "bench"}
         lines = "".join(f"NAME_{number}=value-of-{number}-{'x' * 30}\n" for number in range(COUNT))
@@ -47,26 +30,19 @@ def main():
         pairs = dict(line.split("=", 1) for line in lines.splitlines())
         pathlib.Path(folder, "lines.json").write_text(json.dumps(pairs, indent=1))
         pathlib.Path(folder, "lines.yaml").write_text("".join(f"{name}: {value}\n" for name, value in pairs.items()))
-        measured([vault, "init", "--name", "bench", "-e", "first"], folder, environment)
+        bench.measured([vault, "init", "--name", "bench", "-e", "first"], folder, environment)
         rows = {}
         for round_ in range(options.rounds):
             for format_ in ["json", "yaml", "env"]:
                 name = f"round{round_}-{format_}"
-                measured([vault, "init", "--name", "bench", "-e", name], folder, environment)
+                bench.measured([vault, "init", "--name", "bench", "-e", name], folder, environment)
                 words = [vault, "import", "-e", name, f"lines.{format_}"]
-                rows.setdefault(f"import {format_}", []).append(measured(words, folder, environment))
+                rows.setdefault(f"import {format_}", []).append(bench.measured(words, folder, environment))
             for format_ in FORMATS:
                 words = [vault, "export", "-e", name, format_]
-                rows.setdefault(f"export {format_}", []).append(measured(words, folder, environment))
+                rows.setdefault(f"export {format_}", []).append(bench.measured(words, folder, environment))
     print(f"{COUNT} variables, {options.rounds} rounds")
-    print("| command | median | largest memory |")
-    print("|---|---|---|")
-    for command, all_ in rows.items():
-        seconds, memory = statistics.median(row[0] for row in all_), max(row[1] for row in all_)
-        print(f"| {command} | {seconds:.3f} s | {memory / 1024:.1f} MiB |")
-        kept = kept and seconds < SECONDS and memory < KIB
-    print(f"limits ({SECONDS} s, {KIB >> 10} MiB): {'kept' if kept else 'NOT KEPT'}")
-    sys.exit(0 if kept else 1)
+    bench.within(rows, SECONDS, KIB)
 
 
 if __name__ == "__main__":

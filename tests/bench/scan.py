@@ -13,30 +13,13 @@ import base64
 import os
 import pathlib
 import random
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
 
 import bench
 
 FILES, SIZE, VALUES, SECONDS, KIB = 1000, 10 << 10, 50, 1.0, 64 << 10
 PLANTED = "planted-value-of-the-bench-7f3a"
 COMMANDS = {"scan --staged": ["--staged"], "scan": [], "scan --history": ["--history"], "scan .": ["."]}
-
-
-def measured(words, folder, environment, status=0):
-    """Seconds, and the largest memory in KiB."""
-    with open(os.devnull, "w") as nowhere:
-        before = time.perf_counter()
-        process = subprocess.Popen(words, cwd=folder, env=environment, stdout=nowhere, stderr=nowhere)
-        _, ended, usage = os.wait4(process.pid, 0)
-        took = time.perf_counter() - before
-    process.returncode = os.waitstatus_to_exitcode(ended)
-    if process.returncode != status:
-        sys.exit(f"{' '.join(words)} ended with {process.returncode}")
-    return took, usage.ru_maxrss
 
 
 def text(random_):
@@ -47,7 +30,7 @@ def text(random_):
 
 def main():
     options = bench.options_of(bench.parser_of(__doc__, 10))
-    vault, kept, random_ = str(options.vault.resolve()), True, random.Random(1)
+    vault, random_ = str(options.vault.resolve()), random.Random(1)
     with tempfile.TemporaryDirectory(prefix="vault-bench-") as folder:
         project = pathlib.Path(folder, "project")
         project.mkdir()
@@ -55,7 +38,7 @@ def main():
                        "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CEILING_DIRECTORIES": folder}
 
         def run(*words):
-            measured(words, project, environment)
+            bench.measured(words, project, environment)
 
         run(vault, "init", "--name", "bench", "-e", "staging")
         lines = "".join(f"NAME_{number}='value-of-{number}-{random_.random()}'\n" for number in range(VALUES))
@@ -73,19 +56,12 @@ def main():
             if command == "scan --history":
                 run("git", "-c", "user.name=bench", "-c", "user.email=bench@example.org", "commit", "-qm", "all")
             for _ in range(options.rounds):
-                rows.setdefault(command, []).append(measured([vault, "scan", *words], project, environment))
+                rows.setdefault(command, []).append(bench.measured([vault, "scan", *words], project, environment))
         (project / "planted").write_text(f"x {PLANTED}\n")
         run("git", "add", "planted")
-        measured([vault, "scan", "--staged"], project, environment, status=1)
+        bench.measured([vault, "scan", "--staged"], project, environment, status=1)
     print(f"{FILES} files of {SIZE >> 10} KiB, {VALUES} values, {options.rounds} rounds")
-    print("| command | median | largest memory |")
-    print("|---|---|---|")
-    for command, all_ in rows.items():
-        seconds, memory = statistics.median(row[0] for row in all_), max(row[1] for row in all_)
-        print(f"| {command} | {seconds:.3f} s | {memory / 1024:.1f} MiB |")
-        kept = kept and seconds < SECONDS and memory < KIB
-    print(f"limits ({SECONDS} s, {KIB >> 10} MiB): {'kept' if kept else 'NOT KEPT'}")
-    sys.exit(0 if kept else 1)
+    bench.within(rows, SECONDS, KIB)
 
 
 if __name__ == "__main__":
