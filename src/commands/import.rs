@@ -83,7 +83,7 @@ pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
             vault.set(&opened, &item.name, &item.value, (None, item.note.as_deref()), now)?;
         }
         if args.replace {
-            let keep: BTreeSet<&VarName> = items.iter().map(|item| &item.name).collect();
+            let keep = names_of(&items);
             vault.file.secrets.retain(|name, _| keep.contains(name));
         }
         Ok(())
@@ -105,6 +105,10 @@ fn check(items: &[Item], settings: &Settings, told: &str) -> Result<()> {
     Err(Error::several(Kind::Integrity, messages).hint(hint))
 }
 
+fn names_of(items: &[Item]) -> BTreeSet<&VarName> {
+    items.iter().map(|item| &item.name).collect()
+}
+
 fn plan(args: &ImportArgs, vault: &Vault, opened: &Opened, items: &[Item]) -> Result<Plan> {
     let mut plan = Plan::default();
     for item in items {
@@ -115,8 +119,9 @@ fn plan(args: &ImportArgs, vault: &Vault, opened: &Opened, items: &[Item]) -> Re
         }
     }
     if args.replace {
-        let there = |name: &VarName| items.iter().any(|item| item.name == *name);
-        plan.removed = vault.file.secrets.keys().filter(|name| !there(name)).cloned().collect();
+        let there = names_of(items);
+        let gone = vault.file.secrets.keys().filter(|name| !there.contains(name));
+        plan.removed = gone.cloned().collect();
     }
     Ok(plan)
 }
