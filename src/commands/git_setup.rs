@@ -62,6 +62,12 @@ pub(crate) fn run(args: &GitSetupArgs, context: &Context) -> Result<()> {
         }
     }
     let prefix = repository.prefix();
+    if prefix.contains(char::is_control) {
+        return Err(Error::failed(
+            "the name of the project's folder has a control character, which no hook can hold",
+        )
+        .hint("rename the folder"));
+    }
     let mut clone = Clone { context, project: &project, repository, prefix, changed: false };
     if args.undo {
         clone.undo()?;
@@ -79,7 +85,7 @@ pub(crate) fn run(args: &GitSetupArgs, context: &Context) -> Result<()> {
 impl Clone<'_> {
     fn set_up(&mut self) -> Result<()> {
         let vault = self.own_name()?;
-        self.set("diff.vault.textconv", &format!("{vault} git-textconv"))?;
+        self.set("diff.vault.textconv", &format!("{vault} git-textconv --"))?;
         self.set("merge.vault.name", "vault: environments by name")?;
         self.set("merge.vault.driver", &driver(&vault, "git-merge"))?;
         self.set("merge.vault.recursive", ANCESTORS)?;
@@ -262,7 +268,7 @@ fn driver(vault: &str, command: &str) -> String {
     // In a driver's line `%` begins what git puts in.
     let vault = vault.replace('%', "%%");
     format!(
-        "{vault} {command} %O %A %B %P; s=$?; case $s in 126|127) git merge-file -q %A %O %B; s=$?; esac; exit $s"
+        "{vault} {command} -- %O %A %B %P; s=$?; case $s in 126|127) git merge-file -q %A %O %B; s=$?; esac; exit $s"
     )
 }
 
@@ -295,7 +301,7 @@ impl Hook {
                     "--staged",
                     "||",
                     "exit",
-                ] => Some((folder.to_owned(), quoted(vault))),
+                ] => Some((folder.strip_prefix("./")?.to_owned(), quoted(vault))),
                 _ => None,
             }
         };
@@ -306,7 +312,9 @@ impl Hook {
     fn to_text(&self) -> String {
         let scans = self.scans.iter().map(|(folder, vault)| match quoted(folder) {
             _ if folder.is_empty() => format!("{vault} scan --staged || exit\n"),
-            folder => format!("[ ! -d {folder} ] || {vault} -d {folder} scan --staged || exit\n"),
+            folder => {
+                format!("[ ! -d ./{folder} ] || {vault} -d ./{folder} scan --staged || exit\n")
+            }
         });
         let head = format!(
             "#!/bin/sh\n{MARK}\nbefore=$(dirname \"$0\")/{BEFORE}\n\

@@ -330,8 +330,8 @@ fn ledger_of_copy(
         }
         let last =
             ledger.keys().filter(|entry| entry.member() == name).map(FormerName::removed).max();
-        let removed =
-            time_of_removal(now, latest_changed, last).ok_or_else(|| clock_is_poisoned(name))?;
+        let removed = time_of_removal(now, None, latest_changed, last)
+            .ok_or_else(|| clock_is_poisoned(name))?;
         ledger.insert(FormerName::new(name, removed), key.clone());
     }
     Ok(ledger)

@@ -8,7 +8,7 @@ use crate::cli::ui::count;
 use crate::error::{Error, Kind, Result, shown_path};
 use crate::format::{Expected, Opened, VaultFile, environment_of};
 use crate::vars::name::{EnvName, MemberName};
-use crate::vault::merge::{Conflict, Doubt, Merge, Outcome, Side, Version};
+use crate::vault::merge::{Conflict, Doubt, Merge, Outcome, Version};
 use crate::vault::pins::{Admission, Candidate, Memory};
 use crate::vault::{Project, Vault};
 
@@ -58,6 +58,10 @@ impl Versions {
             Vault::parse(&path, &environment, text)
         };
         let vaults = [parse(&texts.ours, "ours")?, parse(&texts.theirs, "theirs")?];
+        for vault in &vaults {
+            let lossless = context.refuse_losses(vault);
+            lossless.map_err(|error| error.hint("`vault resolve -y` drops them"))?;
+        }
         let key = context.key()?;
         let opened = vaults.each_ref().map(|vault| vault.open(&key));
         // A version from before one was a member, under a data key that another version gives.
@@ -153,12 +157,12 @@ pub(super) fn told(conflict: &Conflict, merge: &Merge<'_>) -> String {
             let gone: Vec<&str> = merge.unknown_removals(*side).map(MemberName::as_str).collect();
             format!(
                 "{name} was changed by {}, who did not know that {} had been removed, and may be the one who was",
-                word(*side),
+                side.word(),
                 gone.join(", ")
             )
         }
         Conflict::Value { name, doubt: Some(Doubt::PutBack(side)), .. } => {
-            format!("{name} was put back to an earlier value by {}", word(*side))
+            format!("{name} was put back to an earlier value by {}", side.word())
         }
         Conflict::Value { name, .. } if merge.base.is_none() => {
             format!(
@@ -172,14 +176,6 @@ pub(super) fn told(conflict: &Conflict, merge: &Merge<'_>) -> String {
             format!("{name} was changed by ours, and removed by theirs")
         }
         Conflict::Value { name, .. } => format!("{name} was changed on both sides"),
-    }
-}
-
-/// git's word for a side.
-pub(super) fn word(side: Side) -> &'static str {
-    match side {
-        Side::Ours => "ours",
-        Side::Theirs => "theirs",
     }
 }
 

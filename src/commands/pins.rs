@@ -385,9 +385,15 @@ pub(super) fn stopped(stop: &Stop, vault: &Vault, purpose: Purpose) -> Error {
             )
         }
         Stop::Unproven(story) => (unproven(story, &path), ask_whom(story, environment)),
+        Stop::OtherLedger => (
+            vec![format!(
+                "{path}: its record of who was removed is not the one that this machine knows under its data key"
+            )],
+            "take another version from git".to_owned(),
+        ),
         Stop::OfLeaver(by) => (
             vec![format!(
-                "{path}: {by} made its data key, whom the other side has removed: if he did it after that, he can read all that is set from now on"
+                "{path}: {by} made its data key, whom the other side has removed or does not know: if he did it after a removal, he can read all that is set from now on"
             )],
             format!("ask a member whom you trust, other than {by}"),
         ),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::merging::{Texts, Versions, settle, told, word};
+use super::merging::{Texts, Versions, settle, told};
 use super::repository::{Repository, environment_of_path, path_of};
 use super::{Context, environment_item, moment, now};
 use crate::cli::prompt;
@@ -97,12 +97,13 @@ fn named(file: &str, project: &Project, context: &Context) -> Result<EnvName> {
     })
 }
 
-/// Whether git is in the middle of a rebase (git-rebase(1), of either backend).
+/// Whether git is in the middle of a rebase (git-rebase(1), of either backend), and not at one of the merges of it.
 fn is_rebase(repository: &Repository<'_>) -> bool {
-    ["rebase-merge", "rebase-apply"].iter().any(|folder| {
-        let path = repository.ask(&["rev-parse", "--git-path", folder]);
+    let exists = |name: &str| {
+        let path = repository.ask(&["rev-parse", "--git-path", name]);
         path.is_some_and(|path| repository.around.folder.join(path).exists())
-    })
+    };
+    (exists("rebase-merge") || exists("rebase-apply/rebasing")) && !exists("MERGE_HEAD")
 }
 
 fn resolve(
@@ -173,7 +174,6 @@ fn of_merge_commit(
         let vault = project.read(name)?;
         vault.check_values(&vault.open(&key)?)
     };
-    let merge = repository.ask(&["rev-list", "--merges", "-1", "HEAD"]);
     let mut found = BTreeMap::new();
     for name in project.environments()?.into_iter().filter(wanted) {
         let Err(error) = whole(&name) else { continue };
@@ -181,20 +181,25 @@ fn of_merge_commit(
             continue;
         }
         let file = path_of(&name);
+        // The last merge that has what none of its parents has.
+        let merge = repository.ask(&["rev-list", "--merges", "-1", "HEAD", "--", &file]);
         let is_since = |merge: &&String| {
-            let words =
-                ["diff", "--quiet", "--no-ext-diff", "--no-textconv", merge, "HEAD", "--", &file];
+            let words = ["diff", "--quiet", "--no-ext-diff", "--no-textconv", merge, "--", &file];
+            let third = format!("{merge}^3");
             repository.does(&words)
+                && repository.ask(&["rev-parse", "--verify", "-q", &third]).is_none()
         };
         let Some(merge) = merge.as_ref().filter(is_since) else {
             let hint = format!(
-                "no merge has left it so; `git log -p {file}` shows what did, and which version was good"
+                "no merge of two has left it so; `git log -p {file}` shows what did, and which version was good"
             );
             return Err(error.hint(hint));
         };
         let parents = [format!("{merge}^1"), format!("{merge}^2")];
         let [ours, theirs] = &parents;
-        let base = repository.ask(&["merge-base", ours, theirs]);
+        // Of several ancestors none is the one that both come from.
+        let bases = repository.ask(&["merge-base", "--all", ours, theirs]);
+        let base = bases.filter(|bases| bases.lines().count() == 1);
         let at = |rev: &String| format!("{rev}:{}{file}", repository.prefix());
         let names = [base.as_ref().map(at), Some(at(ours)), Some(at(theirs))];
         found.insert(name.clone(), texts(&name, names, &mut repository.objects()?)?);
@@ -217,7 +222,7 @@ fn ask(conflicts: &[Conflict], merge: &Merge<'_>, environment: &EnvName) -> Resu
         match conflict {
             Conflict::Member { name, ours, theirs } => {
                 let key = |side: Side, key| {
-                    format!("vault: {}: {}", word(side), Fingerprint::of_key(key))
+                    format!("vault: {}: {}", side.word(), Fingerprint::of_key(key))
                 };
                 let question = format!(
                     "{head}\n{}\n{}\nvault: the other key is removed, with a new data key. Keep [o]urs or [t]heirs? ",

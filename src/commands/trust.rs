@@ -94,7 +94,7 @@ fn ask(context: &Context, candidate: Candidate<'_>, vault: &Vault, opened: &Open
     let why = stopped(&stop, vault, Purpose::Read);
     let grave = match &stop {
         Stop::Unproven(story) => story.is_grave(),
-        Stop::Abandoned | Stop::OtherId | Stop::OfLeaver(_) => true,
+        Stop::Abandoned | Stop::OtherId | Stop::OtherLedger | Stop::OfLeaver(_) => true,
         Stop::Old(_) => false,
     };
     if grave {

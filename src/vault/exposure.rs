@@ -18,14 +18,17 @@ pub(crate) fn time_of_new_key(now: u64, latest_removed: u64) -> u64 {
     now.max(latest_removed)
 }
 
-/// The time at which a member counts as removed.
+/// The time at which a member counts as removed: later than the data key that he still has was made, so that he
+/// can't copy the record of it into a file under that key, which would look as if it knew that he has left.
 pub(crate) fn time_of_removal(
     now: u64,
+    made: Option<u64>,
     latest_changed: u64,
     latest_of_that_name: Option<u64>,
 ) -> Option<u64> {
-    let after_last = latest_of_that_name.map_or(0, |removed| removed + 1);
-    Some(now.max(latest_changed).max(after_last)).filter(|time| *time < TIME_LIMIT)
+    let after = |time: Option<u64>| time.map_or(0, |time| time + 1);
+    let time = now.max(latest_changed).max(after(made)).max(after(latest_of_that_name));
+    Some(time).filter(|time| *time < TIME_LIMIT)
 }
 
 /// Somebody's clock was, or somebody made it, centuries ahead.
@@ -69,8 +72,10 @@ mod tests {
         assert_eq!(time_of_change(100, Some(500), 0), Some(501));
         assert_eq!(time_of_change(100, Some(50), 700), Some(701));
         assert_eq!(time_of_change(100, Some(TIME_LIMIT - 1), 0), None);
-        assert_eq!(time_of_removal(100, 300, Some(300)), Some(301));
-        assert_eq!(time_of_removal(100, 0, None), Some(100));
+        assert_eq!(time_of_removal(100, None, 300, Some(300)), Some(301));
+        assert_eq!(time_of_removal(100, Some(99), 0, None), Some(100));
+        assert_eq!(time_of_removal(100, Some(400), 300, None), Some(401));
+        assert_eq!(time_of_removal(100, Some(TIME_LIMIT - 1), 0, None), None);
         assert_eq!(time_of_new_key(5, 9), 9);
     }
 }

@@ -79,7 +79,7 @@ impl Vault {
         for (name, key) in self.leaving(&changes) {
             let last = ledger.keys().filter(|one| *one.member() == name);
             let last = last.map(FormerName::removed).max();
-            let removed = time_of_removal(now, latest_changed, last)
+            let removed = time_of_removal(now, Some(file.made), latest_changed, last)
                 .ok_or_else(|| clock_is_poisoned(&name).about(self.environment()))?;
             let entry = FormerName::new(&name, removed);
             ledger.insert(entry.clone(), key);

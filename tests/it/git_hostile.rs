@@ -120,7 +120,7 @@ fn leaver_whom_dave_believes(forger: &Forger) -> Sandbox {
 fn a_leaver_whom_this_machine_still_believes_is_never_merged_in_silence() {
     let Some(forger) = Forger::new() else { return };
     let dave = leaver_whom_dave_believes(&forger);
-    let told = "bob made its data key, whom the other side has removed";
+    let told = "bob made its data key, whom the other side has removed or does not know";
     stops(&dave, &format!("envs/staging.toml (theirs): {told}"));
     // Whichever of them is checked out.
     sh(&dave, "git branch -m main alices && git checkout -q theirs");
@@ -157,6 +157,107 @@ fn a_proof_alone_admits_no_version_from_tomorrow_or_without_a_leaver() {
     let merge = conflict(&alice, "git merge theirs");
     let told = "it does not know that these were removed: carol";
     assert!(merge.err().contains(told), "{}", merge.err());
+}
+
+#[test]
+fn a_leaver_can_not_copy_the_record_of_his_removal_under_his_own_data_key() {
+    let Some(forger) = Forger::new() else { return };
+    let (alice, bob) = two();
+    team::rotate(&bob);
+    sh(&bob, "git commit -qam rotated");
+    sh(&alice, &format!("git pull -q '{}' main", bob.project().display()));
+    team::read(&alice).run().expect_that(0, "read", |_| true);
+    // However near to his rotation it is, his removal is later.
+    team::revoke(&alice, "bob");
+    let text = team::text(&alice);
+    let entry = ledger_entry(&text);
+    let his = file(&bob);
+    let made = team::made(&team::text(&bob));
+    assert!(entry.split_once('.').unwrap().1.parse::<u64>().unwrap() > made, "{entry} {made}");
+    let recipe = json!({
+        "old": his, "by": "bob", "proof": "own", "former": { entry: public_key(&bob) },
+        "values": { "ALPHA": "of-bob" },
+    });
+    let copied = forger.forge(&bob, &his, recipe);
+    branch_at(&alice, "HEAD", &copied, "bob leaves");
+    stops(&alice, "envs/staging.toml (theirs)");
+}
+
+/// The first entry of the ledger, `NAME.REMOVED`.
+fn ledger_entry(text: &str) -> String {
+    let rest = text.split("[former.\"").nth(1).unwrap();
+    rest.split('"').next().unwrap().to_owned()
+}
+
+/// A commit of the work tree on `main`, and one with this text on a branch `theirs` from `start`.
+#[track_caller]
+fn branch_at(person: &Sandbox, start: &str, text: &str, message: &str) {
+    sh(person, &format!("git branch theirs {start} && git commit -qam '{message}'"));
+    sh(person, "git checkout -q theirs");
+    team::put(person, text);
+    sh(person, "git commit -qam theirs && git checkout -q main");
+}
+
+#[test]
+fn a_rotation_is_not_undone_by_a_branch_that_has_the_file_of_before() {
+    let (alice, _bob) = two();
+    let before = team::text(&alice);
+    team::rotate(&alice);
+    sh(&alice, "git commit -qam rotated");
+    branch(&alice, &before);
+    set(&alice, &["LATE=1"]);
+    let told = "envs/staging.toml (theirs): goes back to an earlier data key than that of the common ancestor";
+    stops(&alice, told);
+    // From the other side, too.
+    sh(&alice, "git checkout -q theirs");
+    let merge = conflict(&alice, "git merge main");
+    assert!(merge.err().contains(&told.replace("theirs", "ours")), "{}", merge.err());
+}
+
+#[test]
+fn a_record_of_a_removal_with_another_key_is_no_record_of_it() {
+    let Some(forger) = Forger::new() else { return };
+    let (alice, bob) = two();
+    let carol = member(&alice, "carol", false);
+    let mallory = somebody(&alice, "mallory");
+    team::revoke(&alice, "carol");
+    let text = team::text(&alice);
+    let entry = ledger_entry(&text);
+    let recipe = json!({
+        "data_key": "of bob", "made": team::made(&text) + 10, "by": "bob", "proof": "own",
+        "former": { entry: public_key(&mallory) }, "add": { "carol": public_key(&carol) },
+        "values": { "ALPHA": "of-bob" },
+    });
+    let text = forger.forge(&bob, &file(&alice), recipe);
+    branch_at(&alice, "HEAD", &text, "carol leaves");
+    stops(&alice, "the two sides have different keys on record for the removal of carol");
+}
+
+#[test]
+fn whom_a_leaver_has_granted_makes_no_data_key_that_is_merged_in_silence() {
+    let Some(forger) = Forger::new() else { return };
+    let (alice, bob) = two();
+    let dave = member(&alice, "dave", false);
+    // Bob, who has been removed meanwhile, grants eve. Dave has looked at his branch once.
+    sh(&bob, &format!("git pull -q '{}' main", alice.project().display()));
+    team::revoke(&alice, "bob");
+    let text = team::text(&alice);
+    sh(&alice, "git commit -qam 'bob leaves'");
+    let eve = somebody(&alice, "eve");
+    team::grant(&bob, &eve, "eve");
+    sh(&dave, "git checkout -q -b theirs");
+    team::send(&bob, &dave);
+    team::opens(&dave);
+    let entry = ledger_entry(&text);
+    let recipe = json!({
+        "data_key": "of eve", "made": team::made(&text) + 10, "by": "eve", "proof": "own", "remove": ["bob"],
+        "former": { entry: public_key(&bob) }, "values": { "ALPHA": "of-eve" },
+    });
+    let text = forger.forge(&eve, &file(&bob), recipe);
+    team::put(&dave, text);
+    sh(&dave, "git commit -qam theirs && git checkout -q main");
+    sh(&dave, &format!("git pull -q '{}' main", alice.project().display()));
+    stops(&dave, "eve made its data key, whom the other side has removed or does not know");
 }
 
 #[test]

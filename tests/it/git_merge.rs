@@ -246,7 +246,10 @@ fn one_revokes_while_the_other_sets_and_the_person_sees_whose_value_it_may_be() 
     assert_eq!(variables(&alice), format!("ALPHA={ALPHA}\nBETA=of-bob\nFREE=new\n"));
     // What was set under the data key that carol has is on her list, and dave asks again.
     let status = team::status(&alice);
-    assert_eq!(status["exposures"][0]["names"], serde_json::json!(["ALPHA", "BETA", "FREE"]));
+    let names = status["exposures"][0]["names"].as_array().unwrap();
+    let mut names: Vec<&str> = names.iter().map(|name| name.as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["ALPHA", "BETA", "FREE"]);
     assert_eq!(status["requests"][0]["name"], "dave");
     // Her old key opens nothing of it.
     team::send(&alice, &carol);
@@ -345,9 +348,41 @@ fn a_merge_that_was_left_broken_is_made_again_later_and_nothing_else_is() {
     sh(&alice, "git commit -qam broken");
     alice.vault(["resolve"]).run().expect_that(5, "no merge", |output| {
         output.err().ends_with(
-            "hint: no merge has left it so; `git log -p envs/staging.toml` shows what did, and which version was good\n",
+            "hint: no merge of two has left it so; `git log -p envs/staging.toml` shows what did, and which version was good\n",
         )
     });
+}
+
+/// A merge that was good is no reason to write over what somebody has in his work tree.
+#[test]
+fn a_damaged_work_tree_is_not_merged_over() {
+    let (alice, bob) = two();
+    set(&alice, &["ALPHA=a"]);
+    set(&bob, &["BETA=b"]);
+    fetch(&alice, &bob);
+    sh(&alice, "git merge -q bobs -m good");
+    alice.vault(["set", "-e", "staging", "ALPHA=precious"]).run().expect(0, "", "");
+    let damaged = team::text(&alice).replace("[members.alice]", "=======\n[members.alice]");
+    team::put(&alice, &damaged);
+    alice.vault(["resolve"]).run().expect_that(5, "no merge", |output| {
+        output.err().contains("hint: no merge of two has left it so;")
+    });
+    assert_eq!(team::text(&alice), damaged);
+}
+
+#[test]
+fn what_somebody_wrote_into_the_file_is_not_dropped_in_silence() {
+    let (alice, bob) = two();
+    team::put(&bob, format!("{}# Ask Zoe\n", team::text(&bob)));
+    sh(&bob, "git commit -qam comment");
+    set(&alice, &["MINE=1"]);
+    fetch(&alice, &bob);
+    let merge = conflict(&alice, "git merge bobs");
+    assert!(merge.err().contains(": a comment would not be kept\n"), "{}", merge.err());
+    assert!(merge.err().contains("hint: `vault resolve -y` drops them\n"), "{}", merge.err());
+    alice.vault(["resolve"]).run().expect_that(1, "not in silence", |_| true);
+    alice.vault(["resolve", "-y"]).run().expect_that(0, "merged", |_| true);
+    assert_eq!(variables(&alice), format!("ALPHA={ALPHA}\nBETA={BETA}\nMINE=1\n"));
 }
 
 #[test]
@@ -361,7 +396,7 @@ fn resolve_takes_the_file_that_is_named_and_no_other() {
     alice.vault(["set", "-e", "production", "ALPHA=1"]).run().expect(0, "", "");
     sh(
         &alice,
-        "git commit -qam 1 && mkdir -p elsewhere/envs && cp envs/staging.toml elsewhere/envs",
+        "git commit -qam 1 && mkdir -p docs elsewhere/envs && cp envs/staging.toml elsewhere/envs",
     );
     conflict(&alice, "git merge side");
     for file in ["elsewhere/envs/staging.toml", "../staging.toml"] {
@@ -375,8 +410,7 @@ fn resolve_takes_the_file_that_is_named_and_no_other() {
         );
     }
     // The other one, which is gone on one side, doesn't stand in the way.
-    let mut terminal =
-        alice.vault(["resolve", "../envs/staging.toml"]).cwd("elsewhere").on_terminal();
+    let mut terminal = alice.vault(["resolve", "../envs/staging.toml"]).cwd("docs").on_terminal();
     terminal.expect(KEEP);
     terminal.type_line("t");
     terminal.expect_end();

@@ -31,11 +31,11 @@ fn git_is_set_up_once_and_undone_without_a_trace() {
         0,
         "",
         &format!(
-            "vault: git config: diff.vault.textconv = {program} git-textconv\n\
+            "vault: git config: diff.vault.textconv = {program} git-textconv --\n\
              vault: git config: merge.vault.name = vault: environments by name\n\
-             vault: git config: merge.vault.driver = {program} git-merge %O %A %B %P{FALLBACK}\n\
+             vault: git config: merge.vault.driver = {program} git-merge -- %O %A %B %P{FALLBACK}\n\
              vault: git config: merge.vault.recursive = vault-ancestors\n\
-             vault: git config: merge.vault-ancestors.driver = {program} git-merge --ancestors %O %A %B %P{FALLBACK}\n\
+             vault: git config: merge.vault-ancestors.driver = {program} git-merge --ancestors -- %O %A %B %P{FALLBACK}\n\
              vault: .gitattributes: {ATTRIBUTES}\
              hint: commit .gitattributes\n\
              vault: pre-commit hook: yours is called first, as pre-commit.before-vault\n\
@@ -103,7 +103,9 @@ fn each_kind_of_clone_is_set_up_or_refused_with_the_reason() {
     sh(&alice, "mkdir -p ../mono/shop && cp -r envs ../mono/shop && git init -q ../mono");
     alice.vault(["git-setup"]).cwd("../mono/shop").run().expect_that(0, "a folder", |_| true);
     assert_eq!(alice.read("mono/shop/.gitattributes"), ATTRIBUTES);
-    assert!(alice.read("mono/.git/hooks/pre-commit").contains(" -d shop scan --staged || exit\n"));
+    assert!(
+        alice.read("mono/.git/hooks/pre-commit").contains(" -d ./shop scan --staged || exit\n")
+    );
     // A bare one.
     sh(
         &alice,
@@ -148,6 +150,32 @@ fn several_projects_of_one_clone_each_have_their_line_in_the_hook() {
     alice.vault(["git-setup", "--undo"]).cwd("../mono/b").run().expect_that(0, "gone", |_| true);
     assert!(!alice.path("mono/.git/hooks/pre-commit").exists());
     alice.sh("git -C ../mono config merge.vault.driver").run().expect(1, "", "");
+}
+
+#[test]
+fn a_folder_that_looks_like_a_flag_is_a_folder_and_one_with_a_line_break_is_refused() {
+    let alice = vault_with("staging");
+    sh(&alice, "git init -q -b main ../mono && mkdir ../mono/-p && cp -r envs ../mono/-p");
+    alice.vault(["git-setup"]).cwd("../mono/-p").run().expect_that(0, "set up", |_| true);
+    sh(&alice, "cd ../mono && git add . && git commit -qm start && git checkout -q -b side");
+    let set = |value: &str| {
+        let run = alice.vault(["set", "-e", "staging", value]).cwd("../mono/-p").run();
+        run.expect(0, "", "");
+        sh(&alice, "cd ../mono && git commit -qam set");
+    };
+    set("AA=1");
+    sh(&alice, "cd ../mono && git checkout -q main");
+    set("AB=2");
+    sh(&alice, "cd ../mono && git merge -q side -m merged && git show");
+    let get = alice.vault(["get", "-e", "staging", "AA"]).cwd("../mono/-p").run();
+    get.expect(0, "1", "");
+    sh(&alice, "mkdir '../mono/a\nb' && cp -r envs '../mono/a\nb'");
+    alice.vault(["git-setup"]).cwd("../mono/a\nb").run().expect(
+        1,
+        "",
+        "vault: the name of the project's folder has a control character, which no hook can hold\n\
+         hint: rename the folder\n",
+    );
 }
 
 /// Where the program is gone, git would leave our side as if it were the merge.

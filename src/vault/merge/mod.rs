@@ -14,8 +14,8 @@ use super::Vault;
 use super::exposure::{clock_is_poisoned, time_of_change, time_of_removal};
 use crate::crypto::keys::PublicKey;
 use crate::crypto::plugin::PluginAccess;
-use crate::error::{Error, Result};
-use crate::format::{FormerName, Member, NewMember, Opened, Rotation, TIME_LIMIT};
+use crate::error::{Error, Result, shown_path};
+use crate::format::{Former, FormerName, Member, NewMember, Opened, Rotation, TIME_LIMIT};
 use crate::secret::Secret;
 use crate::vars::name::{MemberName, VarName};
 
@@ -122,7 +122,7 @@ impl<'a> Merge<'a> {
     ///
     /// The versions are of different environments, or a value is damaged.
     pub(crate) fn conflicts(&self) -> Result<Vec<Conflict>> {
-        self.check_ids()?;
+        self.check()?;
         let members = self.members().clashing.into_iter();
         let members = members.map(|(name, ours, theirs)| Conflict::Member { name, ours, theirs });
         let values = self.values()?.into_iter().filter_map(|(name, merged)| match merged {
@@ -145,7 +145,7 @@ impl<'a> Merge<'a> {
         now: u64,
         plugins: &PluginAccess,
     ) -> Result<Outcome> {
-        self.check_ids()?;
+        self.check()?;
         let mut members = self.members();
         let mut ledger = self.ledger();
         let mut losing = Vec::new();
@@ -158,11 +158,12 @@ impl<'a> Merge<'a> {
         let values = self.decided(choices.values, now)?;
         // Who loses a name has seen all of it, whatever is written after the merge.
         let latest = values.values().map(|held| held.changed).max().unwrap_or(0);
+        let made = self.ours.vault.file.made.max(self.theirs.vault.file.made);
         for (name, key) in losing {
             let last = ledger.keys().filter(|one| *one.member() == name);
             let last = last.map(FormerName::removed).max();
-            let removed =
-                time_of_removal(now, latest, last).ok_or_else(|| clock_is_poisoned(&name))?;
+            let removed = time_of_removal(now, Some(made), latest, last)
+                .ok_or_else(|| clock_is_poisoned(&name))?;
             ledger.insert(FormerName::new(&name, removed), key);
         }
         let home = self.home(&ledger);
@@ -184,6 +185,48 @@ impl<'a> Merge<'a> {
             Side::Ours => self.ours,
             Side::Theirs => self.theirs,
         }
+    }
+
+    /// Whether the versions can be merged at all.
+    fn check(&self) -> Result<()> {
+        self.check_ids()?;
+        for side in [Side::Ours, Side::Theirs] {
+            if self.goes_back(side) {
+                return Err(Error::integrity(format!(
+                    "{}: goes back to an earlier data key than that of the common ancestor",
+                    shown_path(&self.of(side).vault.path)
+                ))
+                .about(self.ours.vault.environment())
+                .hint(format!(
+                    "take the other side whole: `git checkout --{} FILE`",
+                    side.other().word()
+                )));
+            }
+        }
+        let (ours, theirs) = (&self.ours.vault.file.former, &self.theirs.vault.file.former);
+        let differs = |(entry, one): &(&FormerName, &Former)| {
+            theirs.get(*entry).is_some_and(|other| other.key != one.key)
+        };
+        match ours.iter().find(differs) {
+            None => Ok(()),
+            Some((entry, _)) => Err(Error::integrity(format!(
+                "the two sides have different keys on record for the removal of {}",
+                entry.member()
+            ))
+            .about(self.ours.vault.environment())
+            .hint("find out which one is false: `git log -p FILE`")),
+        }
+    }
+
+    /// Whether a side has undone a rotation which the other one knows: it has another data key than the version that
+    /// both come from, and no later one.
+    fn goes_back(&self, side: Side) -> bool {
+        let Some(base) = self.base else { return false };
+        let (mine, other) = (self.of(side), self.of(side.other()));
+        let key = |version: &Version| version.opened.fingerprint();
+        key(other) == key(base)
+            && key(mine) != key(base)
+            && mine.vault.file.made <= base.vault.file.made
     }
 
     fn check_ids(&self) -> Result<()> {
@@ -235,24 +278,9 @@ impl<'a> Merge<'a> {
         if former.keys().eq(ledger.keys()) { Home::Of(side) } else { Home::New }
     }
 
-    /// Who was a member of the base under a data key that a side has replaced, and is none there any more.
-    fn removed_keys(&self, ledger: &BTreeMap<FormerName, PublicKey>) -> BTreeSet<PublicKey> {
-        let mut removed: BTreeSet<PublicKey> = ledger.values().cloned().collect();
-        let Some(base) = self.base else { return removed };
-        for version in [self.ours, self.theirs] {
-            if version.opened.fingerprint() == base.opened.fingerprint() {
-                continue;
-            }
-            let keys: BTreeSet<&PublicKey> =
-                version.vault.file.members.values().map(|member| &member.key).collect();
-            let gone = base.vault.file.members.values().map(|member| &member.key);
-            removed.extend(gone.filter(|key| !keys.contains(key)).cloned());
-        }
-        removed
-    }
-
     fn members(&self) -> Members<'a> {
-        let removed = self.removed_keys(&self.ledger());
+        // Who is gone from the text alone has not been removed: only the ledger says who has.
+        let removed: BTreeSet<PublicKey> = self.ledger().into_values().collect();
         let in_base: BTreeSet<&PublicKey> = self
             .base
             .iter()
@@ -270,6 +298,12 @@ impl<'a> Merge<'a> {
                 let is_added = !in_base.contains(&member.key) && !other.contains(&member.key);
                 if doubtful && is_added {
                     members.asking.insert(name.clone(), member.key.clone());
+                    continue;
+                }
+                // Nor does a leaver write anew the block of somebody whom the other side has as well.
+                let same = self.of(side.other()).vault.file.members.get(name);
+                let is_same = same.is_some_and(|same| same.key == member.key);
+                if doubtful && is_same && self.doubt(side.other()).is_none() {
                     continue;
                 }
                 members.add(name, member, side);
@@ -450,6 +484,14 @@ impl<'a> Members<'a> {
 }
 
 impl Side {
+    /// git's word for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Theirs => "theirs",
+        }
+    }
+
     pub(crate) fn other(self) -> Self {
         match self {
             Self::Ours => Self::Theirs,

@@ -116,7 +116,7 @@ impl Merge<'_> {
         }
         let mine = if side == Side::Ours { ours } else { theirs };
         let is_older = mine.zip(base).is_some_and(|(mine, base)| mine.changed < base.changed);
-        if is_older && self.has_key_of_base(side) {
+        if is_older {
             return clash(Some(Doubt::PutBack(side)));
         }
         let (changed, other) = if side == Side::Ours { (ours, theirs) } else { (theirs, ours) };
@@ -138,12 +138,6 @@ impl Merge<'_> {
             }
         }
         Ok(all.into_iter().filter(|(there, _)| there == value).map(|(_, since)| since).min())
-    }
-
-    /// Whether a side still has the data key of the version that both come from.
-    fn has_key_of_base(&self, side: Side) -> bool {
-        let key = self.of(side).opened.fingerprint();
-        self.base.is_some_and(|base| base.opened.fingerprint() == key)
     }
 
     /// The side that may be a leaver's, if one may.

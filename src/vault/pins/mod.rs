@@ -180,6 +180,8 @@ pub(crate) enum Stop {
     Old(Fingerprint),
     /// Nothing proves who made this data key.
     Unproven(Story),
+    /// Under this data key another record of who was removed is remembered.
+    OtherLedger,
     /// The other side of a merge has removed the key of this member, who made it.
     OfLeaver(MemberName),
 }
