@@ -201,6 +201,21 @@ fn a_value_that_is_typed_in_again_is_no_new_one() {
     assert_eq!([0, 2, 3, 1].map(typed), [1000, 2020, 2010, 3000]);
 }
 
+#[test]
+fn a_leaver_does_not_write_the_block_of_somebody_else_anew() {
+    // Of two blocks the one with the smaller vouch would stay, which begins by the data key: a coin is tossed.
+    for _ in 0..8 {
+        let (people, [base, ours, theirs]) = one_who_left(3);
+        let Version { mut vault, opened } = people.open(&theirs, 1);
+        let locked = Some(b"of the leaver".to_vec());
+        let carol = NewMember { locked, ..member(&people.identity(2)) };
+        vault.grant(&opened, &"carol".parse().unwrap(), carol, &plugins()).unwrap();
+        let (merged, ..) = people.merge(&base, &ours, &vault.file, 0);
+        assert!(merged.members.iter().all(|(_, member)| member.locked.is_none()));
+        assert!(merged.members.keys().any(|name| name.as_str() == "carol"));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
