@@ -12,12 +12,8 @@ use crate::vars::name::{EnvName, shown};
 use crate::vault::compare::{Change, changes};
 use crate::vault::{ENVS_FOLDER, Project};
 
-/// What stood under the name of an environment.
-enum Before {
-    Missing,
-    Unreadable,
-    File(VaultFile),
-}
+/// What stands there is no vault file.
+struct Unreadable;
 
 /// Compares the files in the work tree with those of the commit at which the branch has left `rev`: with what a
 /// merge takes them for. Branches that were merged into each other have several such commits, and each counts.
@@ -50,15 +46,10 @@ pub(super) fn against(
         let Ok(after) = project.find(&name) else { continue };
         let after = after.map(|vault| vault.file);
         let mut all: Vec<Change> = Vec::new();
-        for base in bases.lines() {
-            let before = match before(&format!("{base}:{file}"), &name, &mut objects)? {
-                Before::Missing => None,
-                Before::File(before) => Some(before),
-                Before::Unreadable => {
-                    let told = format!("{name}: not readable at {}, so not compared", shown(rev));
-                    found.warn(told);
-                    continue;
-                }
+        for before in before(&bases, &file, &name, &mut objects)? {
+            let Ok(before) = before else {
+                found.warn(format!("{name}: not readable at {}, so not compared", shown(rev)));
+                continue;
             };
             let more = changes(before.as_ref(), after.as_ref()).into_iter();
             let more: Vec<Change> = more.filter(|change| !all.contains(change)).collect();
@@ -72,14 +63,27 @@ pub(super) fn against(
     Ok(())
 }
 
-fn before(object: &str, name: &EnvName, objects: &mut Objects) -> Result<Before> {
-    Ok(match objects.object(object, FILE_LIMIT)? {
-        Object::Missing => Before::Missing,
-        Object::Blob(bytes) => {
-            VaultFile::parse(&bytes, name).map_or(Before::Unreadable, Before::File)
+/// What stood in a file at each of these commits. One that lacks it counts only if all do.
+fn before(
+    commits: &str,
+    file: &str,
+    name: &EnvName,
+    objects: &mut Objects,
+) -> Result<Vec<Result<Option<VaultFile>, Unreadable>>> {
+    let mut all = Vec::new();
+    for commit in commits.lines() {
+        match objects.object(&format!("{commit}:{file}"), FILE_LIMIT)? {
+            Object::Missing => {}
+            Object::Blob(bytes) => {
+                all.push(VaultFile::parse(&bytes, name).map(Some).map_err(|_| Unreadable));
+            }
+            Object::Large | Object::Other => all.push(Err(Unreadable)),
         }
-        Object::Large | Object::Other => Before::Unreadable,
-    })
+    }
+    if all.is_empty() {
+        all.push(Ok(None));
+    }
+    Ok(all)
 }
 
 /// The environments that a commit has.
