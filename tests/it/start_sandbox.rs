@@ -93,7 +93,10 @@ fn a_signal_that_comes_early_is_not_lost() {
         .spawn();
     wait_for(&sandbox.path("project/asked"));
     running.kill(Signal::TERM);
-    running.wait().expect(143, "", "");
+    // Passed on, or, as long as nobody inside is known to listen, ended by it at once: to a shell that is the same.
+    let output = running.wait();
+    let told = (output.code(), output.signal(), output.out(), output.err());
+    assert!(told == (Some(143), None, "", "") || told == (None, Some(15), "", ""), "{told:?}");
     sandbox.assert_no_process_left();
 }
 
