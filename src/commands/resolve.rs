@@ -169,20 +169,30 @@ fn of_merge_commit(
     context: &Context,
     repository: &Repository<'_>,
 ) -> Result<BTreeMap<EnvName, Texts>> {
-    let key = context.key()?;
-    let whole = |name: &EnvName| {
-        let vault = project.read(name)?;
-        vault.check_values(&vault.open(&key)?)
-    };
+    let mut key = None;
     let mut found = BTreeMap::new();
     for name in project.environments()?.into_iter().filter(wanted) {
-        let Err(error) = whole(&name) else { continue };
+        let file = path_of(&name);
+        // The last merge that has what none of its parents has. Without one there is nothing to open a file for.
+        let merge = repository.ask(&["rev-list", "--merges", "-1", "HEAD", "--", &file]);
+        let mut is_whole = || {
+            let vault = project.read(&name)?;
+            if merge.is_none() {
+                return Ok(());
+            }
+            let key = match &mut key {
+                Some(key) => key,
+                none => none.insert(context.key()?),
+            };
+            vault.check_values(&vault.open(key)?)
+        };
+        let Err(error) = is_whole() else { continue };
+        if error.kind() == Kind::NoAccess && key.is_none() {
+            return Err(error);
+        }
         if error.kind() != Kind::Integrity {
             continue;
         }
-        let file = path_of(&name);
-        // The last merge that has what none of its parents has.
-        let merge = repository.ask(&["rev-list", "--merges", "-1", "HEAD", "--", &file]);
         let is_since = |merge: &&String| {
             let words = ["diff", "--quiet", "--no-ext-diff", "--no-textconv", merge, "--", &file];
             let third = format!("{merge}^3");

@@ -353,6 +353,14 @@ fn a_merge_that_was_left_broken_is_made_again_later_and_nothing_else_is() {
     });
 }
 
+#[test]
+fn without_a_conflict_resolve_needs_no_key() {
+    let (alice, _bob) = two();
+    let stranger = alice.another_home("stranger");
+    let told = "vault: there is no conflict in an environment\n";
+    stranger.vault(["resolve"]).run().expect(0, "", told);
+}
+
 /// A merge that was good is no reason to write over what somebody has in his work tree.
 #[test]
 fn a_damaged_work_tree_is_not_merged_over() {
