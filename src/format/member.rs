@@ -44,7 +44,7 @@ pub(crate) struct Member {
     pub(crate) by: MemberName,
     /// Who made this member's private key, if somebody else did.
     pub(crate) issued_by: Option<MemberName>,
-    /// What shows to this member that `by` knew the data key.
+    /// What shows to this member that `by` put this ledger beside this data key.
     pub(crate) proof: Option<[u8; 32]>,
     /// What shows that somebody with the data key wrote this block.
     pub(crate) vouch: [u8; VOUCH_LEN],
@@ -273,10 +273,10 @@ impl Binding<'_> {
         mine.shared_key(other, &info.each_ref().map(Vec::as_slice))
     }
 
-    /// What the proof is a tag over.
-    pub(super) fn proof_parts(&self) -> [&[u8]; 2] {
+    /// What the proof is a tag over: the data key, and the ledger beside it.
+    pub(super) fn proof_parts(&self) -> [&[u8]; 4] {
         const LEN: [u8; 8] = 32_u64.to_le_bytes();
-        [&LEN, &self.keys.fingerprint.0]
+        [&LEN, &self.keys.fingerprint.0, &LEN, &self.ledger]
     }
 }
 

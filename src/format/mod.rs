@@ -234,6 +234,27 @@ mod tests {
     }
 
     #[test]
+    fn a_proof_holds_beside_the_ledger_that_it_was_made_for_and_beside_no_other() {
+        let (file, _, alice, bob) = made();
+        let by = alice.public_key().unwrap();
+        let opened = file.open(&[bob]).unwrap();
+        assert_eq!(opened.proof(&file, &by), Proof::Holds);
+        let stranger = Identity::generate().public_key().unwrap();
+        assert_eq!(opened.proof(&file, &stranger), Proof::Fails);
+        let with = |former| VaultFile { former, ..file.clone() };
+        assert_eq!(opened.proof(&with(BTreeMap::new()), &by), Proof::Fails);
+        let (entry, carol) = file.former.first_key_value().unwrap();
+        let other_key = Former { key: stranger, ..carol.clone() };
+        let mut former = BTreeMap::from([(entry.clone(), other_key.clone())]);
+        assert_eq!(opened.proof(&with(former.clone()), &by), Proof::Fails);
+        former = BTreeMap::from([(FormerName::new(entry.member(), 899), carol.clone())]);
+        assert_eq!(opened.proof(&with(former.clone()), &by), Proof::Fails);
+        former = file.former.clone();
+        former.insert(FormerName::new(&name("dave"), 900), other_key);
+        assert_eq!(opened.proof(&with(former), &by), Proof::Fails);
+    }
+
+    #[test]
     fn comments_that_would_be_lost_are_known_by_their_lines() {
         let (file, ..) = made();
         let text = file.to_text().unwrap();

@@ -28,7 +28,7 @@ pub(crate) struct Opened {
 /// What a member's `proof` says, seen with that member's private key and somebody's public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// Whoever has the private key of that public key knew this data key.
+    /// Whoever has the private key of that public key knew this data key, and put this ledger beside it.
     Holds,
     /// He didn't make it.
     Fails,
@@ -60,7 +60,7 @@ impl Opened {
             environment: &file.environment,
             id: &file.id,
             keys: &self.keys,
-            ledger: [0; 32],
+            ledger: ledger_digest(&file.former),
         };
         if mine.key.x25519().is_none() || by.x25519().is_none() {
             return Proof::Impossible;

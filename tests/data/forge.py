@@ -10,7 +10,7 @@ The recipe is one JSON object:
     identity  the forger's identity file, for `old` and for proofs
     made      when the data key was made; absent: as in `like`
     by        who is said to have written every block; absent: as in `like`
-    proof     "own": made with the forger's private key; "junk"; absent: none
+    proof     "own": made with the forger's private key; "kept": those of `like`; "junk"; absent: none
     add       {name: public key}, new members or other keys for old ones
     rename    {old name: new name}
     remove    [names of members]
@@ -47,8 +47,7 @@ def proof(vault, kind, identity, by_key, key):
         return bytes(32)
     if kind != "own" or not key.startswith("age1") or not by_key.startswith("age1"):
         return b""
-    shared = f.x25519(identity.scalar, f.unbech32(key))
-    return f.hmac256(f.hkdf(shared, b"", vault.proof_info(by_key, key), 32), f.lp(vault.keys["fingerprint"]))
+    return vault.proof(identity.scalar, key, by_key)
 
 
 def main():
@@ -63,6 +62,9 @@ def main():
         data_key = data_key_of(recipe["old"], identity, environment)
     vault = f.Vault("forged", environment, base64.b64decode(like["id"]), recipe.get("made", like["made"]), data_key)
 
+    former = recipe.get("former", {entry: table["key"] for entry, table in like.get("former", {}).items()})
+    for entry, key in former.items():  # before the proofs, which cover it
+        vault.former(entry, key)
     rename = recipe.get("rename", {})
     members = {rename.get(name, name): table for name, table in like["members"].items()
                if name not in recipe.get("remove", [])}
@@ -73,11 +75,10 @@ def main():
         by_key = members[by]["key"]
         issued_by = recipe.get("issued_by", {}).get(name, table.get("issued_by", ""))
         locked = b"no age file" if name in recipe.get("locked", []) else b""
-        vault.member(name, table["key"], by, issued_by=issued_by, locked=locked,
-                     proof=proof(vault, recipe.get("proof"), identity, by_key, table["key"]))
-    former = recipe.get("former", {entry: table["key"] for entry, table in like.get("former", {}).items()})
-    for entry, key in former.items():
-        vault.former(entry, key)
+        tag = proof(vault, recipe.get("proof"), identity, by_key, table["key"])
+        if recipe.get("proof") == "kept":
+            tag = base64.b64decode(table.get("proof", ""))
+        vault.member(name, table["key"], by, issued_by=issued_by, locked=locked, proof=tag)
     if recipe.get("keep"):
         vault.doc["secrets"] = like["secrets"]
     for name, value in recipe.get("values", {}).items():

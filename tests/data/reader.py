@@ -260,16 +260,20 @@ class VaultFile:
 
     def vouched(self):
         """(table, vouch, authenticated bytes) of every member and former entry."""
-        ledger = [(name.encode(), entry["key"].encode()) for name, entry in self.former.items()]
-        digest = hashlib.sha256(b"".join(lp(name) + lp(key) for name, key in ledger)).digest()
+        digest = self.ledger()
         for name, member in self.members.items():
             fields = [b"member", name.encode()]
             for field in ("key", "locked", "sealed", "by", "issued_by", "proof"):
                 value = member[field] or b""
                 fields.append(value.encode() if isinstance(value, str) else value)
             yield f"members.{name}", member["vouch"], b"".join(map(lp, [*fields, digest]))
-        for (entry, former), (name, key) in zip(self.former.items(), ledger, strict=True):
-            yield f"former.{entry}", former["vouch"], lp(b"former") + lp(name) + lp(key)
+        for name, former in self.former.items():
+            yield f"former.{name}", former["vouch"], b"".join(lp(x.encode()) for x in ("former", name, former["key"]))
+
+    def ledger(self):
+        """F, the digest over all former entries."""
+        parts = (x.encode() for name, entry in self.former.items() for x in (name, entry["key"]))
+        return hashlib.sha256(b"".join(map(lp, parts))).digest()
 
 
 def read_member(table):
@@ -376,7 +380,7 @@ def proof_ok(file, member, identity, fingerprint):
     except RuntimeError:  # libsodium refuses an all-zero shared secret
         return False
     info = b"vault/1 proof" + b"".join(lp(x) for x in (file.id, *(t.encode() for t in (file.environment, *keys))))
-    return hmac.compare_digest(hmac.digest(hkdf(shared, info), lp(fingerprint), "sha256"), member["proof"])
+    return hmac.compare_digest(hmac.digest(hkdf(shared, info), lp(fingerprint) + lp(file.ledger()), "sha256"), member["proof"])
 
 
 def open_record(name, record, key_id, values_key):

@@ -336,6 +336,63 @@ fn row_8_a_member_is_not_believed_who_drops_the_ledger_or_runs_ahead() {
 }
 
 #[test]
+fn a_ledger_put_beside_somebody_elses_data_key_is_a_forgery() {
+    let Some(forger) = Forger::new() else { return };
+    let (alice, bob) = pair();
+    let dave = teammate(&alice, "dave");
+    send(&alice, &bob);
+    opens(&bob);
+    // A data key of alice's that bob's machine has not seen yet, and that mallory holds.
+    revoke(&alice, "dave");
+    let mallory = somebody(&alice, "mallory");
+    grant(&alice, &mallory, "mallory");
+    let genuine = text(&alice);
+    let entry = genuine.lines().find_map(|line| line.strip_prefix("[former.\"")).unwrap();
+    let entry = entry.trim_end_matches("\"]");
+    let removed: u64 = entry.split_once('.').unwrap().1.parse().unwrap();
+    // Bob's machine doesn't know mallory, so alice's proofs stay; all the rest is vouched for anew.
+    let forge = |former: Option<serde_json::Value>| {
+        let mut recipe = json!({ "old": file(&alice), "proof": "kept", "keep": true });
+        if let Some(former) = former {
+            recipe["former"] = former;
+        }
+        forger.forge(&mallory, &file(&alice), recipe)
+    };
+    let daves = public_key(&dave);
+    let blamed = format!("bob.{removed}");
+    let earlier = format!("dave.{}", removed - 1);
+    let told = format!(
+        "vault: envs/staging.toml: this is a forgery: it says that alice {FALSE_PROOF}\
+         vault: by what this machine remembers, mallory joined (key [..]), dave left[..]\n{}",
+        ask(ANOTHER)
+    );
+    for former in [
+        json!({}),
+        json!({ entry: public_key(&mallory) }),
+        json!({ earlier: daves }),
+        json!({ entry: daves, blamed: public_key(&bob) }),
+    ] {
+        let forged = forge(Some(former));
+        put(&bob, &forged);
+        stops(&bob, &told);
+        // All but the proof is right: without any memory it opens.
+        let fresh = bob.another_home("fresh").with_project("work/fresh");
+        put(&fresh, &forged);
+        let key_file = crate::vaults::identity(&bob);
+        read(&fresh).env("VAULT_KEY_FILE", key_file).run().expect(0, ALPHA, "");
+        std::fs::remove_file(fresh.home().join(MEMORY)).unwrap();
+    }
+    // Beside alice's own ledger her proof holds, so the forger is a good one.
+    put(&bob, forge(None));
+    opens_like(
+        &bob,
+        "vault: staging: alice has rotated the data key: mallory joined (key [..]), dave left\n",
+    );
+    put(&bob, genuine);
+    works(&bob);
+}
+
+#[test]
 fn on_a_terminal_an_environment_is_announced_the_first_time_and_never_again() {
     let alice = vault();
     std::fs::remove_file(alice.home().join(MEMORY)).unwrap();

@@ -56,7 +56,7 @@ impl Memory {
 }
 
 impl Known {
-    /// Under one data key the ledger never changes (format.md, Structure): every vouch is bound to it.
+    /// Under one data key the ledger never changes (format.md, Rotation and exposure): every vouch is bound to it.
     fn has_ledger_of(&self, file: &VaultFile) -> bool {
         file.former.len() == self.former.len() && self.dropped(file).is_empty()
     }

@@ -279,9 +279,13 @@ class Vault:
     def proof_info(self, by_key, key):
         return b"vault/1 proof" + self.scope + lp(by_key) + lp(key)
 
-    def proof(self, by_secret, key):
-        mac_key = hkdf(x25519(by_secret, unbech32(key)), b"", self.proof_info(age_recipient(by_secret), key), 32)
-        return hmac256(mac_key, lp(self.keys["fingerprint"]))
+    def proof_message(self):
+        return lp(self.keys["fingerprint"]) + lp(self.ledger())
+
+    def proof(self, by_secret, key, by_key=None):
+        """Beside the ledger as it now stands. `by_key` may be another's than that of `by_secret`, in a forgery."""
+        info = self.proof_info(by_key or age_recipient(by_secret), key)
+        return hmac256(hkdf(x25519(by_secret, unbech32(key)), b"", info, 32), self.proof_message())
 
     # blocks
 

@@ -126,8 +126,10 @@ def add_good(name, v, identities=("alice.key",), opens=None, text=None, requests
     good.append({"name": name, "file": f"{folder}/staging.toml"} | case)
 
 
-def one(label):
+def one(label, former=()):
     v = vault(label)
+    for entry, who in former:  # before any proof, which covers the ledger
+        v.former(entry, key.get(who, who))
     x25519_member(v, "alice")
     return v
 
@@ -201,10 +203,9 @@ def good_cases():
     put(v, "TOKEN", b"made for bob and dave")
     add_good("issued-by", v, ["alice.key", "bob.key", "dave.key"])
 
-    v = one("former")
-    for entry, who in (("bob.10", "bob"), ("bob.9", "carol"), (f"bob.{MADE}", "dave"), ("bob-2.5", "erin"), ("b.11", "bob")):
-        v.former(entry, key[who])
-    v.former("sam.100", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFB1YmxpYyB0ZXN0IGRhdGEsIG5ldmVyIHVzZSB0aGlz")
+    v = one("former", (
+        ("bob.10", "bob"), ("bob.9", "carol"), (f"bob.{MADE}", "dave"), ("bob-2.5", "erin"), ("b.11", "bob"),
+        ("sam.100", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFB1YmxpYyB0ZXN0IGRhdGEsIG5ldmVyIHVzZSB0aGlz")))
     put(v, "EXPOSED", b"old", 5)
     put(v, "FRESH", b"new", MADE + 1)
     add_good("former", v)
@@ -307,8 +308,7 @@ letters = '''
     put(v, "LINES", b"a\nb\r\nc\n")
     add_good("all-bytes", v)
 
-    v = one("longest")
-    v.former("z" * 63 + ".77", key["bob"])
+    v = one("longest", [("z" * 63 + ".77", "bob")])
     v.member("m" * 63, "age1" + "q" * 4092, "alice", sealed=b"x")
     put(v, "N" * 128, b"x")
     put(v, "_", b"x")
@@ -333,9 +333,8 @@ letters = '''
     add_good("one-string-lines", v, text=lambda t: re.sub(r'^value = (".*")$', "\t value\t =\t \\1 \t", t, flags=re.M),
              requests=[])
 
-    v = one("notation")
+    v = one("notation", [("carol.100", "carol")])
     x25519_member(v, "bob")
-    v.former("carol.100", key["carol"])
     put(v, "INLINE", b"1")
     put(v, "DOTTED", b"2")
     put(v, "QUOTED", b"3")
@@ -360,9 +359,8 @@ letters = '''
     v = one("no-secrets")
     add_good("no-secrets", v)
 
-    v = one("copied")  # bob was a member of the source and is not one here; carol had left the source before
-    v.former(f"bob.{MADE}", key["bob"])
-    v.former(f"carol.{MADE - 9 * DAY}", key["carol"])
+    # bob was a member of the source and is not one here; carol had left the source before
+    v = one("copied", [(f"bob.{MADE}", "bob"), (f"carol.{MADE - 9 * DAY}", "carol")])
     put(v, "TOKEN", b"copied", MADE - 30 * DAY)
     add_good("copied", v)
 
@@ -400,11 +398,11 @@ def base(**options):
 
 
 def fill(v, change=lambda v: None):
+    v.former(f"carol.{MADE - DAY}", key["carol"])
+    v.former("dave.9", key["dave"])
     x25519_member(v, "alice")
     x25519_member(v, "bob")
     x25519_member(v, "recovery", locked=lock(v, "recovery", "recovery"), issued_by="alice")
-    v.former(f"carol.{MADE - DAY}", key["carol"])
-    v.former("dave.9", key["dave"])
     v.doc["requests"]["erin"] = {"key": key["erin"]}
     put(v, "API_KEY", b"abc", MADE - 2 * DAY, b"a note")
     put(v, "CERT", b"\0file\0", MADE - 2 * DAY, kind=1)

@@ -31,9 +31,9 @@ values = {
 
 def build():
     vault = f.Vault(LABEL, "staging", fixed(f"{LABEL}: id", 16), MADE, fixed(f"{LABEL}: data key"))
+    vault.former(f"carol.{MADE}", keys["carol"])
     for name in ("alice", "bob"):
         vault.member(name, keys[name], "alice", proof=vault.proof(secrets["alice"], keys[name]))
-    vault.former(f"carol.{MADE}", keys["carol"])
     vault.doc["requests"]["dave"] = {"key": keys["dave"]}
     for name, (value, changed, note) in values.items():
         vault.secret(name, value, changed, note)
@@ -80,17 +80,18 @@ carol, SECRET_KEY is not. The identities of alice and bob, and the X25519 secret
         rows += [row(f"{name} {what}", vault.fixed(f"{name} {what}", size))
                  for what, size in (("file key", 16), ("ephemeral secret", 32), ("payload nonce", 16))]
     out.append(block(*rows))
-    out.append("The proofs. The message of both is lp(fingerprint); alice is `by` in both, so her own one is made with her own"
-               "\npublic key:\n")
-    rows = [row("message", f.lp(vault.keys["fingerprint"]))]
+    entry = f"carol.{MADE}"
+    out.append("The proofs. F is SHA-256 over what stands before it, and the message of both proofs is lp(fingerprint) ‖ lp(F); alice"
+               "\nis `by` in both, so her own one is made with her own public key:\n")
+    rows = [row("F message", f.lp(entry) + f.lp(keys["carol"])), row("F", vault.ledger()),
+            row("message", vault.proof_message())]
     for name in ("alice", "bob"):
         shared, info = f.x25519(secrets["alice"], f.unbech32(keys[name])), vault.proof_info(keys["alice"], keys[name])
         rows += [row(f"{name} shared", shared), row(f"{name} info", info), row(f"{name} HMAC key", f.hkdf(shared, b"", info, 32)),
                  row(f"{name} proof", vault.proof(secrets["alice"], keys[name]))]
     out.append(block(*rows))
-    out.append("The vouches. F is SHA-256 over what stands before it:\n")
-    entry = f"carol.{MADE}"
-    rows = [row("F message", f.lp(entry) + f.lp(keys["carol"])), row("F", vault.ledger())]
+    out.append("The vouches. F is that of the proofs:\n")
+    rows = []
     for name in ("alice", "bob"):
         rows += [row(f"{name} message", vault.member_message(name)), row(f"{name} vouch", vault.tag(vault.member_message(name)))]
     rows += [row("carol message", vault.former_message(entry)), row("carol vouch", vault.tag(vault.former_message(entry)))]
