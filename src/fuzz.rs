@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::format::VaultFile;
+use crate::format::{Record, VaultFile};
 use crate::process::procfile::{ProcessType, Procfile};
 use crate::secret::Secret;
 use crate::vars::dotenv::buffer::{self, Stored};
@@ -67,6 +67,17 @@ fn check_problems(text: &[u8], problems: &[Problem]) {
 /// The file of the environment `staging`.
 pub fn vault_file(text: &[u8]) -> bool {
     let Ok(staging) = "staging".parse::<EnvName>() else { return false };
+    if let (Ok(short), long) =
+        (VaultFile::parse(text, &staging), VaultFile::parse_toml(text, &staging))
+    {
+        let same = |long: &VaultFile| {
+            let left = |file: &VaultFile| (file.comments.clone(), file.odd_requests.clone());
+            same_files(&short, long)
+                && lines_of(&short) == lines_of(long)
+                && left(&short) == left(long)
+        };
+        assert!(long.is_ok_and(|long| same(&long)), "the two readers differ");
+    }
     let file = match VaultFile::parse(text, &staging) {
         Ok(file) => file,
         Err(fault) => {
@@ -123,6 +134,13 @@ fn same_files(one: &VaultFile, other: &VaultFile) -> bool {
         && former(one) == former(other)
         && requests(one) == requests(other)
         && secrets(one) == secrets(other)
+}
+
+/// Where each block begins.
+fn lines_of(file: &VaultFile) -> Vec<usize> {
+    let members = file.members.values().map(|member| member.line);
+    let former = file.former.values().map(|former| former.line);
+    members.chain(former).chain(file.secrets.values().map(Record::line)).collect()
 }
 
 /// A flat file of JSON or YAML that is imported, or an `.env.example`.

@@ -17,6 +17,11 @@ impl Secret {
         Self(Zeroizing::new(bytes))
     }
 
+    /// Takes over bytes that are wiped already when they are dropped.
+    pub(crate) fn wiped(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes themselves.
     pub fn expose(&self) -> &[u8] {
         &self.0

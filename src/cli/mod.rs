@@ -32,7 +32,7 @@ struct Cli {
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 struct GlobalArgs {
     /// The project's folder, if not the nearest one upwards
@@ -139,10 +139,7 @@ fn start(arguments: &[OsString], outside: Outside) -> u8 {
     if outside.get(completions::VARIABLE).is_some() {
         return complete(arguments, &outside);
     }
-    let parsed = Cli::command().try_get_matches_from(arguments);
-    let Ok(cli) = parsed.and_then(|matches| Cli::from_arg_matches(&matches)) else {
-        return not_understood(arguments, &outside);
-    };
+    let Some(cli) = understood(arguments) else { return not_understood(arguments, &outside) };
     let color = cli.globals.color();
     let GlobalArgs {
         app_root,
@@ -211,6 +208,36 @@ fn dispatch(command: &Command, context: &Context) -> Result<u8> {
         }
     }?;
     Ok(report::DONE)
+}
+
+fn understood(arguments: &[OsString]) -> Option<Cli> {
+    plain_run(arguments).or_else(|| Cli::try_parse_from(arguments).ok())
+}
+
+/// A run in its plainest form, `vault run [-e LIST] [--] CMD…`. It is what people wait for, and clap makes
+/// every command of a parser before it reads a word. Any other form is clap's; a test holds the two together.
+fn plain_run(arguments: &[OsString]) -> Option<Cli> {
+    let (word, mut rest) = arguments.get(1..)?.split_first()?;
+    if word != "run" {
+        return None;
+    }
+    let mut globals = GlobalArgs::default();
+    if let [flag, list, behind @ ..] = rest
+        && (flag == "-e" || flag == "--env")
+    {
+        globals.env.push(list.to_str().filter(|list| !list.starts_with('-'))?.to_owned());
+        rest = behind;
+    }
+    let command = match rest {
+        [dashes, command @ ..] if dashes == "--" => command,
+        command => command,
+    };
+    let is_flag = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
+    if command.is_empty() || (command == rest && is_flag(command.first()?)) {
+        return None;
+    }
+    let args = commands::run::RunArgs::of(command);
+    Some(Cli { globals, command: Command::Run(args) })
 }
 
 fn complete(arguments: &[OsString], outside: &Outside) -> u8 {
@@ -335,5 +362,46 @@ mod tests {
     #[test]
     fn the_command_tree_is_sound_and_every_option_has_help() {
         Cli::command().help_expected(true).debug_assert();
+    }
+
+    #[test]
+    fn a_plain_run_is_understood_as_clap_understands_it() {
+        let lines = [
+            "vault run -- true",
+            "vault run true",
+            "vault run -e staging true",
+            "vault run -e a,b -- sh -c x -e y",
+            "vault run --env staging -- -x -- y",
+            "vault run -e staging run -- true",
+            "vault run  a",
+            "vault run -- ",
+            "vault run -e  -- true",
+            "vault run",
+            "vault run --",
+            "vault run -e",
+            "vault run -e a",
+            "vault run -e a --",
+            "vault run -e -- true",
+            "vault run -e a -e b -- true",
+            "vault run --env=a -- true",
+            "vault run -ea -- true",
+            "vault run -e a --only A -- true",
+            "vault run --bogus true",
+            "vault run -h",
+            "vault run true --",
+            "vault -e a run true",
+            "vault help run",
+            "vault",
+            "",
+        ];
+        let mut plain_ones = 0;
+        for line in lines {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let Some(plain) = plain_run(&words) else { continue };
+            let by_clap = Cli::try_parse_from(&words).unwrap_or_else(|_| panic!("{line}"));
+            assert_eq!(format!("{plain:?}"), format!("{by_clap:?}"), "{line}");
+            plain_ones += 1;
+        }
+        assert_eq!(plain_ones, 10);
     }
 }

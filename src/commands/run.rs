@@ -20,7 +20,7 @@ use crate::process::resident::run_beside;
 /// without vault. Stored values beat those of the surrounding environment. Several environments may be
 /// named, separated by commas; later ones win.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct RunArgs {
     /// Pass only these variables of the vault
     #[arg(long, value_name = "A,B")]
@@ -48,6 +48,13 @@ pub(crate) struct RunArgs {
     /// The command and its arguments
     #[arg(trailing_var_arg = true, required = true, value_name = "CMD", value_hint = clap::ValueHint::CommandWithArguments)]
     command: Vec<OsString>,
+}
+
+impl RunArgs {
+    /// Those of a run without flags.
+    pub(crate) fn of(command: &[OsString]) -> Self {
+        Self { command: command.to_vec(), ..Self::default() }
+    }
 }
 
 /// Runs it. Returns only where the command could not be started, or on a system without exec.

@@ -14,7 +14,7 @@ mod ssh;
 pub(crate) use passphrase::{generate_passphrase, lock, lock_as_text, unlock};
 
 use chacha20poly1305::aead::rand_core::RngCore as _;
-use chacha20poly1305::aead::{Aead as _, OsRng, Payload};
+use chacha20poly1305::aead::{Aead as _, AeadInPlace as _, OsRng, Payload};
 use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac as _};
@@ -87,10 +87,12 @@ pub(crate) fn decrypt(
     associated: &[u8],
     cipher: &[u8],
 ) -> Option<Zeroizing<Vec<u8>>> {
+    let (cipher, tag) = cipher.split_last_chunk::<16>()?;
+    let mut plain = Zeroizing::new(cipher.to_vec());
     XChaCha20Poly1305::new(key.into())
-        .decrypt(nonce.into(), Payload { msg: cipher, aad: associated })
-        .ok()
-        .map(Zeroizing::new)
+        .decrypt_in_place_detached(nonce.into(), associated, &mut plain, tag.into())
+        .ok()?;
+    Some(plain)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! No files, no clock, no environment, no terminal: a vault file is a function of its text and of keys.
 //! What is wrong with a file is told as a [`Fault`], with a line; which file it is, the caller knows.
 
+mod canonical;
 mod change;
 mod data_key;
 mod member;
@@ -262,6 +263,76 @@ mod tests {
         let read = parse(&commented).unwrap();
         assert_eq!(read.comments.len(), 2);
         assert_eq!(read.to_text().unwrap(), text);
+    }
+
+    /// A canonical text with a value, a request and a long name.
+    fn canonical_text() -> String {
+        let (mut file, opened, ..) = made();
+        for name in ["A", "A_VERY_LONG_NAME_OF_A_VARIABLE"].map(name::<VarName>) {
+            let value = Secret::from("value".to_owned());
+            let record = opened.write(&name, RecordKind::Variable, 1000, "note", &value).unwrap();
+            file.secrets.insert(name, record);
+        }
+        file.requests.insert(name("dave"), Identity::generate().public_key().unwrap());
+        file.to_text().unwrap()
+    }
+
+    #[test]
+    fn what_our_writer_writes_is_read_without_a_toml_reader() {
+        let text = canonical_text();
+        assert!(canonical::read(&text, &name("staging")).is_some());
+        // Each of these is TOML, and most are a vault file: the long way judges them.
+        for (old, new) in [
+            ("# Encrypted", "#  Encrypted"),
+            ("vault = 1", "vault =  1"),
+            ("made = 1000", "made = 0x3e8"),
+            ("made = 1000", "made = 1_000"),
+            ("[members.alice]", "[ members.alice]"),
+            ("[secrets.A]", "[secrets.\"A\"]"),
+            ("[secrets.A]\n", "[secrets.A] # why\n"),
+            ("[secrets.A]", "[secrets.A_VERY_LONG_NAME_OF_A_VARIABLE]"),
+            ("[requests.dave]\n", "[requests.dave]\nnote = \"x\"\n"),
+            ("by = \"alice\"", "by = \"alice\"\nby = \"alice\""),
+            ("by = \"alice\"", "by = \"\\u0061lice\""),
+            ("by = \"alice\"\n", "by = \"alice\"\r\n"),
+            ("by = \"alice\"\n", "by = \"alice\"\n\n"),
+            ("by = \"alice\"", "by = 'alice'"),
+        ] {
+            let other = text.replacen(old, new, 1);
+            assert_ne!(other, text, "{old}");
+            assert!(canonical::read(&other, &name("staging")).is_none(), "{new}");
+        }
+        assert!(canonical::read(text.trim_end(), &name("staging")).is_none());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn both_readers_make_the_same_of_a_file_in_which_lines_and_bytes_were_changed(
+            edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..6_u8), 0..4),
+            byte in prop::sample::select(b"\"'\\=[].# \n\r\t\0azAZ09_-+".to_vec()),
+        ) {
+            static TEXT: std::sync::LazyLock<String> = std::sync::LazyLock::new(canonical_text);
+            let mut lines: Vec<String> = TEXT.lines().map(str::to_owned).collect();
+            for (at, to, what) in edits {
+                let (at, to) = (at.index(lines.len()), to.index(lines.len()));
+                match what {
+                    0 => lines.swap(at, to),
+                    1 => { let line = lines[at].clone(); lines.insert(to, line) }
+                    2 if lines.len() > 1 => drop(lines.remove(at)),
+                    _ => {
+                        let at_byte = to % (lines[at].len() + 1);
+                        if lines[at].is_char_boundary(at_byte) {
+                            let rest = lines[at].split_off(at_byte);
+                            lines[at].push(char::from(byte));
+                            lines[at].push_str(rest.get(usize::from(what == 3)..).unwrap_or_default());
+                        }
+                    }
+                }
+            }
+            let text = format!("{}\n", lines.join("\n"));
+            crate::fuzz::vault_file(text.as_bytes());
+        }
     }
 
     proptest! {

@@ -106,6 +106,9 @@ impl VaultFile {
     pub(crate) fn open(&self, identities: &[Identity]) -> Result<Opened, Fault> {
         let mut damaged = None;
         for identity in identities {
+            if let Some((data_key, name)) = self.open_as_said(identity)? {
+                return self.verified(data_key, name, identity);
+            }
             for (name, member) in self.blocks_of(identity) {
                 match identity.unseal(&member.sealed) {
                     Ok(text) => {
@@ -130,6 +133,20 @@ impl VaultFile {
                     .hint("take this member's block back from git, or ask another member to grant it again"))
             }
             None => Err(no_access("this key opens nothing here")),
+        }
+    }
+
+    /// Opens the block of the public key that the identity says it has. None where that opens nothing, be it
+    /// that it isn't the identity's: then its own is computed.
+    fn open_as_said(&self, identity: &Identity) -> Result<Option<(DataKey, &MemberName)>, Fault> {
+        let Some(said) = identity.said_public_key() else { return Ok(None) };
+        let Some((name, member)) = self.members.iter().find(|(_, member)| member.key == *said)
+        else {
+            return Ok(None);
+        };
+        match identity.unseal(&member.sealed) {
+            Ok(text) => read_seal(&text, self, member.line, name).map(|key| Some((key, name))),
+            Err(_) => Ok(None),
         }
     }
 

@@ -128,7 +128,7 @@ impl Record {
         let nonce = array(&self.bytes, HEAD_LEN - NONCE_LEN).ok_or_else(altered)?;
         let cipher = self.bytes.get(HEAD_LEN..).ok_or_else(altered)?;
         let associated = associated(self.kind, self.changed, name);
-        let plain =
+        let mut plain =
             crypto::decrypt(&keys.values, &nonce, &associated, cipher).ok_or_else(altered)?;
 
         let malformed = || fault("the value decrypts to something that no vault writes");
@@ -140,8 +140,12 @@ impl Record {
         if let Some(message) = refusal(name, self.kind, note, value) {
             return Err(fault(message));
         }
-        let note = std::str::from_utf8(note).map_err(|_| malformed())?;
-        Ok(Content { note: Zeroizing::new(note.to_owned()), value: Secret::new(value.to_vec()) })
+        let note = Zeroizing::new(std::str::from_utf8(note).map_err(|_| malformed())?.to_owned());
+        // The value takes over the buffer, so that there is one copy of it, and one to wipe.
+        let (end, length) = (plain.len() - padding.len(), value.len());
+        plain.truncate(end);
+        plain.drain(..end - length);
+        Ok(Content { note, value: Secret::wiped(plain) })
     }
 
     /// What the child gets. Not authenticated until the record is opened.

@@ -7,12 +7,12 @@ use super::Fault;
 
 /// The whole file, in bytes.
 pub(crate) const FILE_LIMIT: usize = 8 << 20;
-const LINE_LIMIT: usize = 2 << 20;
-const HEADER_LIMIT: usize = 200;
-const HEADERS_LIMIT: usize = 20_000;
+pub(super) const LINE_LIMIT: usize = 2 << 20;
+pub(super) const HEADER_LIMIT: usize = 200;
+pub(super) const HEADERS_LIMIT: usize = 20_000;
 /// A line that is anything but one string: keys of thousands of parts and deep arrays end here.
 const PLAIN_LINE_LIMIT: usize = 1024;
-const STRUCTURE_LIMIT: usize = 1 << 20;
+pub(super) const STRUCTURE_LIMIT: usize = 1 << 20;
 
 /// Where each line of a text begins, to tell the line of an offset.
 pub(crate) struct Lines(Vec<usize>);

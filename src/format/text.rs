@@ -1,29 +1,39 @@
 //! From text to a [`VaultFile`]: every refusal of format.md that needs no key, each with its line.
 //!
+//! What our own writer has written takes the short way of [`canonical`]; here is every other text, and what
+//! a field has to look like, for both.
+//!
 //! The TOML reader's own messages quote the source, and so names and values; they are never shown. Every
 //! table is walked by hand, so that an unknown field, a wrong type or a duplicate is refused in our words.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::{DecodeSliceError, Engine as _};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::member::{BLOCK_LIMIT, STANZAS_LIMIT, VOUCH_LEN, stanzas};
 use super::scan::{Lines, scan};
-use super::{Fault, Former, FormerName, Member, Record, TIME_LIMIT, VaultFile, write};
+use super::{Fault, Former, FormerName, Member, Record, TIME_LIMIT, VaultFile, canonical, write};
 use crate::crypto::keys::PublicKey;
-use crate::vars::name::{EnvName, MemberName, VarName, shown};
+use crate::vars::name::{EnvName, MemberName, shown};
 
 /// A name in the file and where it stands.
-type Key<'a> = (&'a str, usize);
+pub(super) type Key<'a> = (&'a str, usize);
 type Value<'a> = Spanned<DeValue<'a>>;
 
 impl VaultFile {
     /// Reads the text of the file that is named after `environment`.
     pub(crate) fn parse(bytes: &[u8], environment: &EnvName) -> Result<Self, Fault> {
+        let canonical =
+            std::str::from_utf8(bytes).ok().and_then(|text| canonical::read(text, environment));
+        canonical.map_or_else(|| Self::parse_toml(bytes, environment), Ok)
+    }
+
+    /// As [`VaultFile::parse`], for every text that TOML allows.
+    pub(crate) fn parse_toml(bytes: &[u8], environment: &EnvName) -> Result<Self, Fault> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
             let line = before.split(|byte| *byte == b'\n').count();
@@ -69,6 +79,120 @@ struct Top {
     made: Option<u64>,
 }
 
+/// The fields of a table while they are being gathered.
+pub(super) trait Fields: Default {
+    /// What the table is.
+    type Whole;
+
+    /// All that there are, in the order in which they are written.
+    const ORDER: &[&str];
+
+    /// Takes a field. `text` is None where its value is no string.
+    fn take(&mut self, field: Key<'_>, text: Option<&str>) -> Result<(), Fault>;
+
+    /// All of them, of the table with this name.
+    fn whole(self, name: Key<'_>) -> Result<Self::Whole, Fault>;
+}
+
+/// Those of a member.
+#[derive(Default)]
+pub(super) struct MemberFields {
+    key: Option<PublicKey>,
+    locked: Option<Vec<u8>>,
+    sealed: Option<Vec<u8>>,
+    by: Option<MemberName>,
+    issued_by: Option<MemberName>,
+    proof: Option<[u8; 32]>,
+    vouch: Option<[u8; VOUCH_LEN]>,
+}
+
+impl Fields for MemberFields {
+    type Whole = Member;
+
+    const ORDER: &[&str] = &["key", "locked", "sealed", "by", "issued_by", "proof", "vouch"];
+
+    fn take(&mut self, field: Key<'_>, text: Option<&str>) -> Result<(), Fault> {
+        match field.0 {
+            "key" => self.key = Some(public_key(field, text)?),
+            "locked" => self.locked = Some(block(field, text)?),
+            "sealed" => self.sealed = Some(block(field, text)?),
+            "by" => self.by = Some(parsed(field, text, "a member name")?),
+            "issued_by" => self.issued_by = Some(parsed(field, text, "a member name")?),
+            "proof" => self.proof = Some(bytes_of(field, text)?),
+            "vouch" => self.vouch = Some(bytes_of(field, text)?),
+            _ => return Err(unknown(field)),
+        }
+        Ok(())
+    }
+
+    fn whole(self, name: Key<'_>) -> Result<Member, Fault> {
+        Ok(Member {
+            key: self.key.ok_or_else(|| missing(name, "key"))?,
+            locked: self.locked,
+            sealed: self.sealed.ok_or_else(|| missing(name, "sealed"))?,
+            by: self.by.ok_or_else(|| missing(name, "by"))?,
+            issued_by: self.issued_by,
+            proof: self.proof,
+            vouch: self.vouch.ok_or_else(|| missing(name, "vouch"))?,
+            line: name.1,
+        })
+    }
+}
+
+/// Those of a former member.
+#[derive(Default)]
+pub(super) struct FormerFields {
+    key: Option<PublicKey>,
+    vouch: Option<[u8; VOUCH_LEN]>,
+}
+
+impl Fields for FormerFields {
+    type Whole = Former;
+
+    const ORDER: &[&str] = &["key", "vouch"];
+
+    fn take(&mut self, field: Key<'_>, text: Option<&str>) -> Result<(), Fault> {
+        match field.0 {
+            "key" => self.key = Some(public_key(field, text)?),
+            "vouch" => self.vouch = Some(bytes_of(field, text)?),
+            _ => return Err(unknown(field)),
+        }
+        Ok(())
+    }
+
+    fn whole(self, name: Key<'_>) -> Result<Former, Fault> {
+        Ok(Former {
+            key: self.key.ok_or_else(|| missing(name, "key"))?,
+            vouch: self.vouch.ok_or_else(|| missing(name, "vouch"))?,
+            line: name.1,
+        })
+    }
+}
+
+/// The one of a value.
+#[derive(Default)]
+pub(super) struct SecretFields {
+    value: Option<Vec<u8>>,
+}
+
+impl Fields for SecretFields {
+    type Whole = Record;
+
+    const ORDER: &[&str] = &["value"];
+
+    fn take(&mut self, field: Key<'_>, text: Option<&str>) -> Result<(), Fault> {
+        match field.0 {
+            "value" => self.value = Some(base64(field, text)?),
+            _ => return Err(unknown(field)),
+        }
+        Ok(())
+    }
+
+    fn whole(self, name: Key<'_>) -> Result<Record, Fault> {
+        Record::parse(self.value.ok_or_else(|| missing(name, "value"))?, name.1)
+    }
+}
+
 impl Reader {
     fn file(&self, document: &DeTable<'_>, environment: &EnvName) -> Result<VaultFile, Fault> {
         self.version(document)?;
@@ -76,16 +200,16 @@ impl Reader {
         let (mut members, mut former, mut secrets) =
             (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (mut requests, mut odd_requests) = (BTreeMap::new(), Vec::new());
-        for (name, value) in document {
-            let key = self.key(name);
+        for (field, value) in document {
+            let (key, text) = (self.key(field), value.get_ref().as_str());
             match key.0 {
                 "vault" => {}
-                "environment" => top.environment = Some(own_name(key, value, environment)?),
-                "id" => top.id = Some(bytes_of(key, value)?),
+                "environment" => top.environment = Some(own_name(key, text, environment)?),
+                "id" => top.id = Some(bytes_of(key, text)?),
                 "made" => top.made = Some(time(key, value)?),
-                "members" => members = self.tables(key, value, Self::member)?,
-                "former" => former = self.tables(key, value, Self::former)?,
-                "secrets" => secrets = self.tables(key, value, Self::secret)?,
+                "members" => members = self.tables::<MemberFields, _>(key, value, name)?,
+                "former" => former = self.tables::<FormerFields, _>(key, value, former_name)?,
+                "secrets" => secrets = self.tables::<SecretFields, _>(key, value, name)?,
                 "requests" => (requests, odd_requests) = self.requests(value),
                 _ => return Err(unknown(key)),
             }
@@ -134,71 +258,6 @@ impl Reader {
         }
     }
 
-    fn member(&self, key: Key<'_>, table: &DeTable<'_>) -> Result<(MemberName, Member), Fault> {
-        let name = name(key)?;
-        let (mut public, mut locked, mut sealed, mut by) = (None, None, None, None);
-        let (mut issued_by, mut proof, mut vouch) = (None, None, None);
-        for (field, value) in table {
-            let field = self.key(field);
-            match field.0 {
-                "key" => public = Some(public_key(field, value)?),
-                "locked" => locked = Some(block(field, value)?),
-                "sealed" => sealed = Some(block(field, value)?),
-                "by" => by = Some(parsed(field, value, "a member name")?),
-                "issued_by" => issued_by = Some(parsed(field, value, "a member name")?),
-                "proof" => proof = Some(bytes_of(field, value)?),
-                "vouch" => vouch = Some(bytes_of::<VOUCH_LEN>(field, value)?),
-                _ => return Err(unknown(field)),
-            }
-        }
-        let member = Member {
-            key: public.ok_or_else(|| missing(key, "key"))?,
-            locked,
-            sealed: sealed.ok_or_else(|| missing(key, "sealed"))?,
-            by: by.ok_or_else(|| missing(key, "by"))?,
-            issued_by,
-            proof,
-            vouch: vouch.ok_or_else(|| missing(key, "vouch"))?,
-            line: key.1,
-        };
-        Ok((name, member))
-    }
-
-    fn former(&self, key: Key<'_>, table: &DeTable<'_>) -> Result<(FormerName, Former), Fault> {
-        let name = key
-            .0
-            .parse::<FormerName>()
-            .map_err(|message| Fault::integrity(Some(key.1), message))?;
-        let (mut public, mut vouch) = (None, None);
-        for (field, value) in table {
-            let field = self.key(field);
-            match field.0 {
-                "key" => public = Some(public_key(field, value)?),
-                "vouch" => vouch = Some(bytes_of::<VOUCH_LEN>(field, value)?),
-                _ => return Err(unknown(field)),
-            }
-        }
-        let former = Former {
-            key: public.ok_or_else(|| missing(key, "key"))?,
-            vouch: vouch.ok_or_else(|| missing(key, "vouch"))?,
-            line: key.1,
-        };
-        Ok((name, former))
-    }
-
-    fn secret(&self, key: Key<'_>, table: &DeTable<'_>) -> Result<(VarName, Record), Fault> {
-        let name = name(key)?;
-        let mut record = None;
-        for (field, value) in table {
-            let field = self.key(field);
-            match field.0 {
-                "value" => record = Some(Record::parse(base64(field, value)?, key.1)?),
-                _ => return Err(unknown(field)),
-            }
-        }
-        Ok((name, record.ok_or_else(|| missing(key, "value"))?))
-    }
-
     /// Requests carry no authority and never stop a read: what isn't one is only named.
     fn requests(&self, value: &Value<'_>) -> (BTreeMap<MemberName, PublicKey>, Vec<String>) {
         let (mut good, mut odd) = (BTreeMap::new(), Vec::new());
@@ -216,15 +275,19 @@ impl Reader {
     }
 
     /// The tables `[what.NAME]` of one kind.
-    fn tables<K: Ord, V>(
+    fn tables<F: Fields, K: Ord>(
         &self,
         what: Key<'_>,
         value: &Value<'_>,
-        read: impl Fn(&Self, Key<'_>, &DeTable<'_>) -> Result<(K, V), Fault>,
-    ) -> Result<BTreeMap<K, V>, Fault> {
-        let entries = table(what, value)?.iter().map(|(name, inner)| {
-            let key = self.key(name);
-            read(self, key, table(key, inner)?)
+        name: impl Fn(Key<'_>) -> Result<K, Fault>,
+    ) -> Result<BTreeMap<K, F::Whole>, Fault> {
+        let entries = table(what, value)?.iter().map(|(key, inner)| {
+            let key = self.key(key);
+            let (name, mut fields) = (name(key)?, F::default());
+            for (field, value) in table(key, inner)? {
+                fields.take(self.key(field), value.get_ref().as_str())?;
+            }
+            Ok((name, fields.whole(key)?))
         });
         entries.collect()
     }
@@ -234,8 +297,12 @@ impl Reader {
     }
 }
 
-fn own_name(key: Key<'_>, value: &Value<'_>, expected: &EnvName) -> Result<EnvName, Fault> {
-    let name: EnvName = parsed(key, value, "an environment name")?;
+pub(super) fn own_name(
+    key: Key<'_>,
+    text: Option<&str>,
+    expected: &EnvName,
+) -> Result<EnvName, Fault> {
+    let name: EnvName = parsed(key, text, "an environment name")?;
     if name != *expected {
         let message = format!("this file says that it is the environment {name}, not {expected}");
         return Err(Fault::integrity(Some(key.1), message)
@@ -244,13 +311,17 @@ fn own_name(key: Key<'_>, value: &Value<'_>, expected: &EnvName) -> Result<EnvNa
     Ok(name)
 }
 
-fn name<T: FromStr<Err: std::fmt::Display>>(key: Key<'_>) -> Result<T, Fault> {
+pub(super) fn name<T: FromStr<Err: std::fmt::Display>>(key: Key<'_>) -> Result<T, Fault> {
     key.0.parse().map_err(|rule: T::Err| {
         Fault::integrity(
             Some(key.1),
             format!("`{}` is no possible name here: {rule}", shown(key.0)),
         )
     })
+}
+
+pub(super) fn former_name(key: Key<'_>) -> Result<FormerName, Fault> {
+    key.0.parse().map_err(|message: &str| Fault::integrity(Some(key.1), message))
 }
 
 fn table<'v, 'd>(key: Key<'_>, value: &'v Value<'d>) -> Result<&'v DeTable<'d>, Fault> {
@@ -264,19 +335,16 @@ fn table<'v, 'd>(key: Key<'_>, value: &'v Value<'d>) -> Result<&'v DeTable<'d>, 
     Ok(table)
 }
 
-fn text<'v>(key: Key<'_>, value: &'v Value<'_>, what: &str) -> Result<&'v str, Fault> {
-    match value.get_ref().as_str() {
-        Some("") | None => Err(wrong(key, what)),
-        Some(text) => Ok(text),
-    }
+fn not_empty<'t>(key: Key<'_>, text: Option<&'t str>, what: &str) -> Result<&'t str, Fault> {
+    text.filter(|text| !text.is_empty()).ok_or_else(|| wrong(key, what))
 }
 
-fn parsed<T: FromStr>(key: Key<'_>, value: &Value<'_>, what: &str) -> Result<T, Fault> {
-    text(key, value, what)?.parse().map_err(|_| wrong(key, what))
+fn parsed<T: FromStr>(key: Key<'_>, text: Option<&str>, what: &str) -> Result<T, Fault> {
+    not_empty(key, text, what)?.parse().map_err(|_| wrong(key, what))
 }
 
-fn public_key(key: Key<'_>, value: &Value<'_>) -> Result<PublicKey, Fault> {
-    parsed(key, value, "a public key: `age1…`, `ssh-ed25519 …` or `ssh-rsa …` without a comment")
+fn public_key(key: Key<'_>, text: Option<&str>) -> Result<PublicKey, Fault> {
+    parsed(key, text, "a public key: `age1…`, `ssh-ed25519 …` or `ssh-rsa …` without a comment")
 }
 
 fn time(key: Key<'_>, value: &Value<'_>) -> Result<u64, Fault> {
@@ -285,18 +353,25 @@ fn time(key: Key<'_>, value: &Value<'_>) -> Result<u64, Fault> {
         .ok_or_else(|| wrong(key, "a time in seconds, below 2^40"))
 }
 
-fn base64(key: Key<'_>, value: &Value<'_>) -> Result<Vec<u8>, Fault> {
-    let text = text(key, value, "base64 with padding")?;
+fn base64(key: Key<'_>, text: Option<&str>) -> Result<Vec<u8>, Fault> {
+    let text = not_empty(key, text, "base64 with padding")?;
     BASE64.decode(text).map_err(|_| wrong(key, "base64 with padding"))
 }
 
-fn bytes_of<const N: usize>(key: Key<'_>, value: &Value<'_>) -> Result<[u8; N], Fault> {
-    let bytes = base64(key, value)?;
-    bytes.try_into().map_err(|_| wrong(key, &format!("base64 of {N} bytes")))
+pub(super) fn bytes_of<const N: usize>(key: Key<'_>, text: Option<&str>) -> Result<[u8; N], Fault> {
+    let wrong = || wrong(key, &format!("base64 of {N} bytes"));
+    let text = not_empty(key, text, "base64 with padding")?;
+    // Room for the longest of these, as far as the padding has not been looked at.
+    let mut room = [0; VOUCH_LEN + 2];
+    match BASE64.decode_slice(text, &mut room) {
+        Ok(length) => room.get(..length).and_then(|bytes| bytes.try_into().ok()).ok_or_else(wrong),
+        Err(DecodeSliceError::OutputSliceTooSmall) => Err(wrong()),
+        Err(DecodeSliceError::DecodeError(_)) => Err(self::wrong(key, "base64 with padding")),
+    }
 }
 
-fn block(key: Key<'_>, value: &Value<'_>) -> Result<Vec<u8>, Fault> {
-    let bytes = base64(key, value)?;
+fn block(key: Key<'_>, text: Option<&str>) -> Result<Vec<u8>, Fault> {
+    let bytes = base64(key, text)?;
     if bytes.len() > BLOCK_LIMIT {
         return Err(Fault::integrity(Some(key.1), format!("`{}` is over 64 KiB", shown(key.0))));
     }
@@ -313,7 +388,7 @@ fn unknown(key: Key<'_>) -> Fault {
 }
 
 /// The rules between tables.
-fn across(file: &VaultFile) -> Result<(), Fault> {
+pub(super) fn across(file: &VaultFile) -> Result<(), Fault> {
     if file.members.is_empty() {
         return Err(Fault::integrity(None, "no member at all: nobody can open this file"));
     }

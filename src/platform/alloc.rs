@@ -4,7 +4,16 @@
 //! free is the one thing that reaches all of them. It costs a few nanoseconds for each allocation.
 #![expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
+
+/// What gives the memory.
+///
+/// The allocator of musl asks the kernel for a page, and gives it back, at every other block: a run had 250
+/// such calls, and a fault for each page.
+#[cfg(target_env = "musl")]
+use dlmalloc::GlobalDlmalloc as Beneath;
+#[cfg(not(target_env = "musl"))]
+use std::alloc::System as Beneath;
 
 /// The system's allocator, with every block set to zero before it is given back. Reallocation is an
 /// allocation, a copy and a free (the trait's own default), so that no old copy stays behind.
@@ -12,16 +21,16 @@ use std::alloc::{GlobalAlloc, Layout, System};
 pub struct WipingAllocator;
 
 // SAFETY: every call goes to the system's allocator with the caller's own arguments, so its contract
-// holds. `dealloc` writes only inside the block, which the caller owns until `System::dealloc`.
+// holds. `dealloc` writes only inside the block, which the caller owns until `the dealloc beneath`.
 unsafe impl GlobalAlloc for WipingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
+        unsafe { Beneath.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the contract of `alloc_zeroed`.
-        unsafe { System.alloc_zeroed(layout) }
+        unsafe { Beneath.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -30,7 +39,7 @@ unsafe impl GlobalAlloc for WipingAllocator {
         // The optimiser may not drop the write as dead: it must assume that the memory is looked at here.
         std::hint::black_box(block);
         // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(block, layout) }
+        unsafe { Beneath.dealloc(block, layout) }
     }
 }
 
@@ -49,10 +58,10 @@ mod tests {
             let first = WipingAllocator.alloc(layout);
             first.write_bytes(0xAB, 4000);
             WipingAllocator.dealloc(first, layout);
-            let second = System.alloc(layout);
+            let second = Beneath.alloc(layout);
             assert_eq!(first, second, "the system's allocator hands the block out again");
             let marked = (64..4000).filter(|at| second.add(*at).read_volatile() == 0xAB).count();
-            System.dealloc(second, layout);
+            Beneath.dealloc(second, layout);
             assert_eq!(marked, 0);
         }
     }

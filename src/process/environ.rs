@@ -50,14 +50,15 @@ pub(crate) fn build(parent: &[(OsString, OsString)], vars: &Vars, policy: &Polic
             child.insert(name.clone(), value.clone());
         }
     }
-    for (name, secret) in vars.iter() {
-        let key = OsString::from(name.as_str());
-        let preserved =
-            policy.preserve.as_ref().is_some_and(|only| only.is_empty() || only.contains(name));
-        if !(preserved && child.contains_key(&key)) {
-            child.insert(key, os_string(secret.expose()));
-        }
-    }
+    let is_preserved = |name: &VarName| {
+        let preserves = |only: &BTreeSet<VarName>| only.is_empty() || only.contains(name);
+        policy.preserve.as_ref().is_some_and(preserves)
+            && child.contains_key(OsStr::new(name.as_str()))
+    };
+    let stored = vars.iter().filter(|(name, _)| !is_preserved(name));
+    let mut stored: Environment =
+        stored.map(|(name, secret)| (name.as_str().into(), os_string(secret.expose()))).collect();
+    child.append(&mut stored);
     child
 }
 

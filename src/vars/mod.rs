@@ -68,8 +68,8 @@ impl Vars {
     }
 
     /// Lays `later` over these: where both have a name, the later value holds.
-    pub fn overlay(&mut self, later: Vars) {
-        self.0.extend(later.0);
+    pub fn overlay(&mut self, mut later: Vars) {
+        self.0.append(&mut later.0);
     }
 
     /// Keeps the pairs whose name `wanted` says yes to.

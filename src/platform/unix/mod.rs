@@ -20,12 +20,13 @@ mod userns;
 #[cfg(target_os = "linux")]
 mod world;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, NulError, OsStr, OsString};
 use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -314,28 +315,61 @@ pub(crate) fn find_in_default_path() -> &'static OsStr {
 ///
 /// SIGPIPE goes back to its default, which Rust's runtime had set to be ignored. A script without `#!`
 /// is given to /bin/sh, as execvp(3) does in glibc and not in musl.
-#[expect(
-    clippy::disallowed_types,
-    reason = "the one exec of the program, called by process/replace only"
-)]
 pub(crate) fn replace_process(
     program: &Path,
     argv: &[OsString],
     environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> io::Result<Ended> {
-    use std::process::Command;
-    let environment: Vec<(OsString, OsString)> = environment.collect();
-    let command = |program: &Path| {
-        let mut command = Command::new(program);
-        command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
-        command
-    };
-    let (name, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let failed = command(program).arg0(name).args(arguments).exec();
+    let (_, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let pairs: Vec<CString> =
+        environment.map(|(name, value)| pair(name, &value)).collect::<Result<_, _>>()?;
+    let failed = execute(program, argv.iter().map(OsString::as_os_str), &pairs);
     if failed.raw_os_error() != Some(rustix::io::Errno::NOEXEC.raw_os_error()) {
         return Err(failed);
     }
-    Err(command(Path::new("/bin/sh")).arg0("sh").arg(program).args(arguments).exec())
+    let words = [OsStr::new("sh"), program.as_os_str()].into_iter();
+    let words = words.chain(arguments.iter().map(OsString::as_os_str));
+    Err(execute(Path::new("/bin/sh"), words, &pairs))
+}
+
+/// `NAME=value`, in the block that held the name if that has the room.
+fn pair(name: OsString, value: &OsStr) -> Result<CString, NulError> {
+    let (mut pair, value) = (name.into_vec(), value.as_bytes());
+    // And the NUL at the end.
+    pair.reserve_exact(value.len() + 2);
+    pair.push(b'=');
+    pair.extend_from_slice(value);
+    CString::new(pair)
+}
+
+/// execve(2). The library's own way there sorts the environment and copies it three times, which takes
+/// longer than decrypting it.
+#[expect(unsafe_code, reason = "execve takes arrays of pointers")]
+fn execute<'a>(
+    program: &Path,
+    words: impl Iterator<Item = &'a OsStr>,
+    pairs: &[CString],
+) -> io::Error {
+    let string = |word: &OsStr| CString::new(word.as_bytes());
+    let (program, words) =
+        match (string(program.as_os_str()), words.map(string).collect::<Result<Vec<_>, _>>()) {
+            (Ok(program), Ok(words)) => (program, words),
+            (Err(error), _) | (_, Err(error)) => return error.into(),
+        };
+    let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
+        strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (argv, envp) = (pointers(&words), pointers(pairs));
+    // SAFETY: both arrays end in a null pointer, and they and the strings live to the end of this function.
+    // Rust's runtime ignores SIGPIPE, which would be inherited; as in its own exec, the default is put back.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        libc::execve(program.as_ptr(), argv.as_ptr(), envp.as_ptr());
+    }
+    let failed = io::Error::last_os_error();
+    // SAFETY: as above. What is left to do is to tell the failure, perhaps into a closed pipe.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    failed
 }
 
 /// The status of a helper that was waited for, as a shell would give it.

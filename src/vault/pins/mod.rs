@@ -6,6 +6,7 @@
 
 mod admission;
 mod pinned;
+mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,9 +23,6 @@ use crate::vars::name::{EnvName, MemberName, shown};
 /// How far ahead of our clock a new data key may claim to be made. `made` only grows, so a member who leaves
 /// could otherwise rotate to a time after which nobody can rotate again.
 const AHEAD: u64 = 24 * 60 * 60;
-
-/// The first line of the file in which it is kept.
-const HEADER: &str = "# What vault accepted on this machine. `vault trust` changes it.\n";
 
 /// A folder and an environment in it.
 #[derive(Debug, Clone)]
@@ -232,30 +230,6 @@ impl Story {
 }
 
 impl Memory {
-    /// Reads the text, the part that concerns `file` alone if one is given.
-    ///
-    /// A run looks at one environment of many, so the rest isn't parsed.
-    pub(crate) fn parse(text: &str, about: Option<(&Place, &[u8; 16])>) -> Option<Self> {
-        let Some((place, id)) = about else { return toml::from_str(text).ok() };
-        let wanted = [format!("[id.{}.", hex(id)), format!("[here.{}.", place.key)];
-        let mut part = String::new();
-        let mut concerned = true;
-        for line in text.split_inclusive('\n') {
-            if line.starts_with('[') {
-                concerned = wanted.iter().any(|start| line.starts_with(start));
-            }
-            if concerned {
-                part.push_str(line);
-            }
-        }
-        toml::from_str(&part).ok()
-    }
-
-    /// The text that [`Memory::parse`] reads.
-    pub(crate) fn to_text(&self) -> Option<String> {
-        toml::to_string(self).ok().map(|text| format!("{HEADER}\n{text}"))
-    }
-
     /// What is to be made of a file, at the time `now`. The rows of the table in format.md, in their order.
     pub(crate) fn judge(&self, candidate: Candidate<'_>, now: u64) -> Verdict {
         let Candidate { place, file, opened } = candidate;
@@ -491,9 +465,11 @@ fn as_before(known: &Known, file: &VaultFile) -> Verdict {
     let odd = known.members.iter().filter_map(|(name, key)| odd(name.parse().ok()?, key, file));
     let unrecorded = known.dropped(file).into_iter().map(|(entry, _)| Odd::Unrecorded(entry));
     let odd = odd.chain(unrecorded).collect();
-    let mut grown = known.clone();
-    grown.learn(file);
-    Verdict::Known { odd, grown: grown != *known }
+    let is_new = |name: &str| !known.members.contains_key(name);
+    let is_unknown_entry = |name: &str| !known.former.contains_key(name);
+    let grown = file.members.keys().any(|name| is_new(name.as_str()))
+        || file.former.keys().any(|name| is_unknown_entry(name.as_str()));
+    Verdict::Known { odd, grown }
 }
 
 /// What has become of a remembered member.
