@@ -22,6 +22,11 @@ impl Secret {
         Self(bytes)
     }
 
+    /// Gives the bytes away, to something that does not wipe them.
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        std::mem::take(&mut *self.0)
+    }
+
     /// The bytes themselves.
     pub fn expose(&self) -> &[u8] {
         &self.0

@@ -18,12 +18,15 @@ use self::ui::{ColorChoice, Ui};
 use crate::commands::{self, Context, Globals, completions};
 use crate::error::{Error, Result};
 use crate::platform;
+use crate::vars::name::EnvName;
 
 /// Encrypted, per-environment secrets for twelve-factor apps, kept in git
 #[derive(Debug, Parser)]
 #[command(name = "vault", version, args_override_self = true, disable_help_subcommand = false)]
 #[command(subcommand_required = true, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = "Start with `vault init`, then `vault set NAME`, then `vault run -- CMD`.")]
+#[command(
+    after_help = "Start with `vault init`, then `vault set -e development NAME`, then `vault run -e development -- CMD`."
+)]
 struct Cli {
     #[command(flatten)]
     globals: GlobalArgs,
@@ -112,8 +115,12 @@ enum Command {
     GitMerge(commands::git_merge::GitMergeArgs),
     GitTextconv(commands::git_textconv::GitTextconvArgs),
     Completions(completions::CompletionsArgs),
+    Man(commands::man::ManArgs),
     /// Print the version
     Version,
+    /// What `vault` alone does
+    #[command(skip)]
+    Overview,
 }
 
 /// The whole program. Its result is the exit status.
@@ -139,7 +146,9 @@ fn start(arguments: &[OsString], outside: Outside) -> u8 {
     if outside.get(completions::VARIABLE).is_some() {
         return complete(arguments, &outside);
     }
-    let Some(cli) = understood(arguments) else { return not_understood(arguments, &outside) };
+    let bare = Cli { globals: GlobalArgs::default(), command: Command::Overview };
+    let understood = if arguments.len() == 1 { Some(bare) } else { understood(arguments) };
+    let Some(cli) = understood else { return not_understood(arguments, &outside) };
     let color = cli.globals.color();
     let GlobalArgs {
         app_root,
@@ -202,7 +211,9 @@ fn dispatch(command: &Command, context: &Context) -> Result<u8> {
         Command::GitSetup(args) => commands::git_setup::run(args, context),
         Command::GitMerge(args) => commands::git_merge::run(args, context),
         Command::GitTextconv(args) => commands::git_textconv::run(args, context),
+        Command::Overview => commands::overview::run(context),
         Command::Completions(args) => completions::run(args, context),
+        Command::Man(args) => commands::man::run(args, Cli::command(), context),
         Command::Version => {
             context.ui.out(format!("vault {}\n", env!("CARGO_PKG_VERSION")).as_bytes())
         }
@@ -253,7 +264,8 @@ fn not_understood(arguments: &[OsString], outside: &Outside) -> u8 {
     let mut command = Cli::command();
     command.build();
     let Err(error) = command.try_get_matches_from_mut(arguments) else { return report::USAGE };
-    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+    let wants_help = !error.use_stderr() && !is_value_of_set(arguments);
+    if wants_help || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         // A reader that closed its end has what it wants.
         drop(error.print());
         return if error.use_stderr() { report::USAGE } else { report::DONE };
@@ -265,9 +277,26 @@ fn not_understood(arguments: &[OsString], outside: &Outside) -> u8 {
     let json = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--json");
     let ui = Ui::new(color, false, json, outside);
     let subcommand = lenient.as_ref().and_then(|matches| matches.subcommand_name());
-    let told = not_a_command(&error).unwrap_or_else(|| from_clap(&error, subcommand));
+    let told = if error.use_stderr() {
+        not_a_command(&error).unwrap_or_else(|| from_clap(&error, subcommand))
+    } else {
+        no_flag_of_set()
+    };
     report::tell(&told, &ui);
     report::status(&told, subcommand == Some("run"))
+}
+
+/// Whether clap has taken the `h` of a value for the flag, as in `vault set NAME -hunter2`.
+fn is_value_of_set(arguments: &[OsString]) -> bool {
+    let mut words = arguments.iter().filter_map(|word| word.to_str());
+    let is_flag = |word: &str| ["-h", "--help", "help", "-V", "--version"].contains(&word);
+    words.clone().any(|word| word == "set") && !words.any(is_flag)
+}
+
+/// What stands there is probably a value, so it isn't shown.
+fn no_flag_of_set() -> Error {
+    Error::usage("a word that begins with `-` is no flag of `set`")
+        .hint("`vault set NAME` asks for a value, or reads it from stdin")
 }
 
 impl GlobalArgs {
@@ -295,9 +324,20 @@ fn from_clap(error: &clap::Error, subcommand: Option<&str>) -> Error {
         [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
             .into_iter()
             .find_map(|kind| nearest(error.get(kind)?));
+    let found = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) => word.as_str(),
+        _ => "",
+    };
     match (suggested, subcommand) {
+        (near, Some("set")) if found.starts_with('-') => match near {
+            Some(near) => no_flag_of_set().hint(format!("did you mean `{near}`?")),
+            None => no_flag_of_set(),
+        },
         (Some(near), _) => told.hint(format!("did you mean `{near}`?")),
         (None, Some("run")) => told.hint("put `--` before the command: vault run [OPTIONS] -- CMD"),
+        (None, Some(subcommand)) if found.parse::<EnvName>().is_ok() => told.hint(format!(
+            "if that is an environment, name it by `-e`: `vault {subcommand} -e {found}`"
+        )),
         (None, Some(subcommand)) => {
             told.hint(format!("`vault help {subcommand}` shows what it takes"))
         }
@@ -314,20 +354,39 @@ fn nearest(suggested: &ContextValue) -> Option<String> {
     }
 }
 
-/// A word that is no command of this version: one that is planned, or one of another program's.
+/// A word that is no command here: a pair of name and value, or a word of another program.
 fn not_a_command(error: &clap::Error) -> Option<Error> {
-    const PLANNED: [&str; 1] = ["man"];
     if error.kind() != ErrorKind::InvalidSubcommand {
         return None;
     }
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else {
         return None;
     };
-    if PLANNED.contains(&typed.as_str()) {
-        let told = Error::usage(format!("`{typed}` is planned, and not in this version"));
-        return Some(told.hint("`vault help` shows what there is"));
+    if typed.contains('=') {
+        let told = format!("unrecognized subcommand `{}`", commands::without_value(typed));
+        return Some(Error::usage(told).hint("perhaps you want `vault set NAME=VALUE`"));
     }
-    hashicorp(typed)
+    hashicorp(typed).or_else(|| of_other_programs(typed))
+}
+
+/// Words that other programs have for what is here, too.
+fn of_other_programs(typed: &str) -> Option<Error> {
+    const THEIRS: [(&str, &str); 11] = [
+        ("add", "`vault set NAME`"),
+        ("rm", "`vault unset NAME`"),
+        ("remove", "`vault unset NAME`"),
+        ("show", "`vault list`"),
+        ("exec", "`vault run -- CMD`"),
+        ("shell", "`vault run -- CMD`"),
+        ("encrypt", "`vault import FILE`"),
+        ("decrypt", "`vault export dotenv`"),
+        ("invite", "`vault grant MEMBER`"),
+        ("whoami", "`vault status`"),
+        ("clone", "`git clone`, and then `vault request`"),
+    ];
+    let (_, meant) = THEIRS.iter().find(|(word, _)| *word == typed)?;
+    let told = Error::usage(format!("unrecognized subcommand `{typed}`"));
+    Some(told.hint(format!("perhaps you want {meant}")))
 }
 
 /// Words of `HashiCorp`'s program of the same name, with what was perhaps meant here.

@@ -16,7 +16,11 @@ pub(crate) fn possible() -> bool {
 pub(crate) fn hidden(question: &str) -> Result<Secret> {
     platform::with_quiet_terminal(|| rpassword::prompt_password(format!("{question}: ")))
         .map(Secret::from)
-        .map_err(|error| Error::failed(format!("cannot ask on the terminal: {}", reason(&error))))
+        .map_err(|error| match error.kind() {
+            // Control-D.
+            std::io::ErrorKind::UnexpectedEof => Error::failed("nothing was typed"),
+            _ => Error::failed(format!("cannot ask on the terminal: {}", reason(&error))),
+        })
 }
 
 /// Asks a question that is answered by yes or no; anything but yes is no.
@@ -25,10 +29,16 @@ pub(crate) fn confirmed(question: &str) -> Result<bool> {
     Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
 }
 
-/// Asks a question whose usual answer is yes: only no is no.
+/// Asks a question whose usual answer is yes, again after any word that is neither.
 pub(crate) fn confirmed_unless_no(question: &str) -> Result<bool> {
-    let answer = shown(&format!("{question} [Y/n] "))?;
-    Ok(!["n", "no"].contains(&answer.trim().to_ascii_lowercase().as_str()))
+    loop {
+        let answer = shown(&format!("{question} [Y/n] "))?;
+        match answer.trim().to_ascii_lowercase().as_str() {
+            "n" | "no" => return Ok(false),
+            "" | "y" | "yes" => return Ok(true),
+            _ => {}
+        }
+    }
 }
 
 /// Asks for one line that may be seen.

@@ -4,16 +4,13 @@ use std::collections::BTreeSet;
 
 use super::Context;
 use super::findings::{Findings, Level};
-use super::repository::{Repository, environment_of_path, path_of};
+use super::repository::{Repository, Version, environment_of_path, path_of};
 use crate::error::Result;
-use crate::format::{FILE_LIMIT, VaultFile};
-use crate::process::git::{Object, Objects};
+use crate::format::VaultFile;
+use crate::process::git::Objects;
 use crate::vars::name::{EnvName, shown};
 use crate::vault::compare::{Change, changes};
 use crate::vault::{ENVS_FOLDER, Project};
-
-/// What stands there is no vault file.
-struct Unreadable;
 
 /// Compares the files in the work tree with those of the commit at which the branch has left `rev`: with what a
 /// merge takes them for. Branches that were merged into each other have several such commits, and each counts.
@@ -47,11 +44,11 @@ pub(super) fn against(
         let after = after.map(|vault| vault.file);
         let mut all: Vec<Change> = Vec::new();
         for before in before(&bases, &file, &name, &mut objects)? {
-            let Ok(before) = before else {
+            if matches!(before, Version::Unreadable) {
                 found.warn(format!("{name}: not readable at {}, so not compared", shown(rev)));
                 continue;
-            };
-            let more = changes(before.as_ref(), after.as_ref()).into_iter();
+            }
+            let more = changes(before.file(), after.as_ref()).into_iter();
             let more: Vec<Change> = more.filter(|change| !all.contains(change)).collect();
             all.extend(more);
         }
@@ -69,19 +66,13 @@ fn before(
     file: &str,
     name: &EnvName,
     objects: &mut Objects,
-) -> Result<Vec<Result<Option<VaultFile>, Unreadable>>> {
-    let mut all = Vec::new();
-    for commit in commits.lines() {
-        match objects.object(&format!("{commit}:{file}"), FILE_LIMIT)? {
-            Object::Missing => {}
-            Object::Blob(bytes) => {
-                all.push(VaultFile::parse(&bytes, name).map(Some).map_err(|_| Unreadable));
-            }
-            Object::Large | Object::Other => all.push(Err(Unreadable)),
-        }
-    }
+) -> Result<Vec<Version>> {
+    let versions =
+        commits.lines().map(|commit| Version::read(objects, &format!("{commit}:{file}"), name));
+    let mut all = versions.collect::<Result<Vec<_>>>()?;
+    all.retain(|version| !matches!(version, Version::Missing));
     if all.is_empty() {
-        all.push(Ok(None));
+        all.push(Version::Missing);
     }
     Ok(all)
 }

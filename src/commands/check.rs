@@ -238,7 +238,7 @@ fn check_vault(
     }
     let holders = vault.file.members.len();
     if holders == 1 {
-        found.warn(format!("{name}: one member alone holds it; a lost key is a lost environment"));
+        found.warn(format!("{name}: one member alone holds it; a lost key is a lost environment: `vault key recovery` makes another"));
     }
     for former in vault.file.former.keys() {
         let known = exposed_to(&vault.file, former);
@@ -265,7 +265,7 @@ fn check_required(
     let name = vault.environment();
     let mut all = vars.cloned().unwrap_or_default();
     all.overlay(files.clone());
-    let whole = build(&context.outside.environment, &all, &Policy::default());
+    let whole = build(&context.outside.environment, all, &Policy::default());
     let port = DEFAULT_PORT.to_string();
     let value = |wanted: &VarName| {
         let there = whole.get(OsStr::new(wanted.as_str()));

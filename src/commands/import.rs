@@ -61,7 +61,11 @@ pub(crate) fn run(args: &ImportArgs, context: &Context) -> Result<()> {
     let values = || items.iter().map(|item| (&item.name, &item.value));
     if args.dry_run {
         context.warn_of_values(&settings, &environment, values());
-        return context.ui.out(plan.to_text().as_bytes());
+        context.ui.out(plan.to_text().as_bytes())?;
+        if plan == Plan::default() {
+            plan.tell(context, &environment);
+        }
+        return Ok(());
     }
     for (what, names) in [("replaced", &plan.changed), ("removed", &plan.removed)] {
         if !names.is_empty() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Context;
 use crate::cli::prompt::{self, OnTerminal};
-use crate::crypto::keys::Identity;
+use crate::crypto::keys::{Identity, PublicKey};
 use crate::crypto::plugin::{Interaction, PluginAccess};
 use crate::error::{Error, Result, shown_path};
 use crate::process::capture_key;
@@ -39,7 +39,7 @@ impl Context {
     pub(crate) fn identities(&self) -> Result<Vec<Identity>> {
         self.find_identities()?.ok_or_else(|| {
             Error::no_access("no private key: no VAULT_KEY, VAULT_KEY_FILE, VAULT_KEY_COMMAND or credential, and no identity file")
-                .hint("name your key by `VAULT_KEY_FILE`; who has none yet makes one with `vault key new`")
+                .hint("name your key by `VAULT_KEY_FILE`; who has none yet asks for access with `vault request`, which makes one")
         })
     }
 
@@ -70,7 +70,10 @@ impl Context {
                 let words = shell_words::split(&command).map_err(|_| {
                     Error::usage("VAULT_KEY_COMMAND has a quote that is never closed")
                 })?;
-                let text = capture_key(&words, &self.surroundings())?;
+                let text = capture_key(&words, &self.surroundings()).map_err(|error| {
+                    let told = Error::no_access(format!("VAULT_KEY_COMMAND: {error}"));
+                    told.hint_if(error.hint_text().map(str::to_owned))
+                })?;
                 return self.parse("VAULT_KEY_COMMAND", &text).map(|source| Some(vec![source]));
             }
             KeyPlace::Credential(path) => {
@@ -91,6 +94,40 @@ impl Context {
             None => file.text,
         };
         self.parse(&told, &text).map(|source| Some(vec![source]))
+    }
+
+    /// The public keys of the user's own, as far as they can be told without a question and without starting a
+    /// program.
+    pub(super) fn known_keys(&self) -> KnownKeys {
+        let unread = |why: &str| KnownKeys::Unread(why.to_owned());
+        let paths = match self.key_place() {
+            KeyPlace::Variable(text) => {
+                return public_keys(&[Secret::new(text.as_bytes().to_vec())]);
+            }
+            KeyPlace::Command(_) => return unread("printed by VAULT_KEY_COMMAND"),
+            KeyPlace::Nowhere => return KnownKeys::None,
+            KeyPlace::Identity(path) => {
+                return match identity::read_default(&path) {
+                    Ok(None) => KnownKeys::None,
+                    Ok(Some(file)) if in_keyring(&file.text).is_some() => {
+                        unread("in the system keyring")
+                    }
+                    Ok(Some(file)) => public_keys(&[file.text]),
+                    Err(error) => unread(&error.to_string()),
+                };
+            }
+            KeyPlace::Files(paths) => paths,
+            KeyPlace::Credential(path) => vec![path],
+        };
+        // What is read from a pipe is gone, and it may never be written.
+        if paths.iter().any(|path| std::fs::metadata(path).is_ok_and(|file| !file.is_file())) {
+            return unread("in a pipe or the like, which is left alone here");
+        }
+        let read = |path: &PathBuf| Ok(identity::read_named(path, identity::KEY_FILE)?.text);
+        match paths.iter().map(read).collect::<Result<Vec<_>>>() {
+            Ok(texts) => public_keys(&texts),
+            Err(error) => unread(&error.to_string()),
+        }
     }
 
     /// Where the private keys come from. Nothing of it is read.
@@ -195,6 +232,32 @@ pub(super) enum KeyPlace<'a> {
     Identity(PathBuf),
     /// There is no home folder.
     Nowhere,
+}
+
+/// The public keys of these texts, as far as no question is asked.
+fn public_keys(texts: &[Secret]) -> KnownKeys {
+    let mut ask = || Err(Error::no_access("a question"));
+    let read = |text: &Secret| Identity::parse_all(text, &interaction(), &mut ask).ok();
+    let keys: Vec<PublicKey> = texts
+        .iter()
+        .filter_map(read)
+        .flatten()
+        .filter_map(|identity| identity.public_key())
+        .collect();
+    if keys.is_empty() {
+        return KnownKeys::Unread("can't be read without a question".to_owned());
+    }
+    KnownKeys::Known(keys)
+}
+
+/// What can be told of the user's keys without a question.
+pub(super) enum KnownKeys {
+    /// There is none.
+    None,
+    /// There may be one, and this is where.
+    Unread(String),
+    /// Their public keys, at least one.
+    Known(Vec<PublicKey>),
 }
 
 /// Private keys, and where they come from.

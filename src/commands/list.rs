@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Context, day};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::RecordKind;
 use crate::vars::name::{EnvName, VarName};
 use crate::vault::Vault;
@@ -24,6 +24,10 @@ pub(crate) fn run(_: &ListArgs, context: &Context) -> Result<()> {
     } else {
         context.environments(&project, &project.settings()?)?
     };
+    if names.is_empty() && !context.ui.json {
+        let told = Error::not_found("there is no environment yet");
+        return Err(told.hint("make one with `vault init`"));
+    }
     let vaults: Vec<Vault> = names.iter().map(|name| project.read(name)).collect::<Result<_>>()?;
     let mut variables: Vec<&VarName> =
         vaults.iter().flat_map(|vault| vault.file.secrets.keys()).collect();

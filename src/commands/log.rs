@@ -7,11 +7,10 @@ use std::rc::Rc;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::repository::{Repository, environment_of_path};
+use super::repository::{Repository, Version, environment_of_path};
 use super::{Context, variable};
 use crate::error::{Error, Result};
-use crate::format::{FILE_LIMIT, VaultFile};
-use crate::process::git::{Object, Objects, git_parts};
+use crate::process::git::{Objects, git_parts};
 use crate::vars::name::{EnvName, VarName, shown};
 use crate::vault::ENVS_FOLDER;
 use crate::vault::compare::{Change, changes};
@@ -56,13 +55,6 @@ struct Teller<'a> {
     told: Vec<Value>,
     /// The versions that were read last: the older one of a commit is the newer one of the next.
     last: BTreeMap<EnvName, (String, Rc<Version>)>,
-}
-
-/// What stood under the name of an environment.
-enum Version {
-    Missing,
-    Unreadable,
-    File(VaultFile),
 }
 
 /// Runs it.
@@ -163,11 +155,12 @@ impl Teller<'_> {
         if let Some((_, version)) = self.last.get(name).filter(|(last, _)| last == id) {
             return Ok(Rc::clone(version));
         }
-        let file = match self.objects.object(id, FILE_LIMIT)? {
-            Object::Blob(bytes) => VaultFile::parse(&bytes, name).ok(),
-            Object::Large | Object::Other | Object::Missing => None,
+        let version = match Version::read(&mut self.objects, id, name)? {
+            // The commit has it, and this clone doesn't.
+            Version::Missing => Version::Unreadable,
+            version => version,
         };
-        let version = Rc::new(file.map_or(Version::Unreadable, Version::File));
+        let version = Rc::new(version);
         self.last.insert(name.clone(), (id.to_owned(), Rc::clone(&version)));
         Ok(version)
     }
@@ -224,17 +217,11 @@ impl Teller<'_> {
 }
 
 fn between(before: &Version, after: &Version) -> Vec<Change> {
-    fn file(version: &Version) -> Option<&VaultFile> {
-        match version {
-            Version::File(file) => Some(file),
-            Version::Missing | Version::Unreadable => None,
-        }
-    }
     match (before, after) {
         (_, Version::Unreadable) => vec![Change::Unreadable],
         // What was before can't be said.
         (Version::Unreadable, _) => vec![Change::Made],
-        _ => changes(file(before), file(after)),
+        _ => changes(before.file(), after.file()),
     }
 }
 

@@ -22,8 +22,10 @@ pub(crate) mod key;
 mod keys;
 pub(crate) mod list;
 pub(crate) mod log;
+pub(crate) mod man;
 pub(crate) mod members;
 mod merging;
+pub(crate) mod overview;
 pub(crate) mod pins;
 mod recovery;
 mod repository;
@@ -137,15 +139,32 @@ impl Context {
         settings: &Settings,
     ) -> Result<Vec<EnvName>> {
         let vault_env = self.outside.text("VAULT_ENV");
-        let named = self.globals.env.last().map(String::as_str).or(vault_env.as_deref());
-        let Some(list) = named else {
-            return settings
-                .default
-                .clone()
-                .map(|name| vec![name])
-                .ok_or_else(|| no_environment(project));
+        let list = self.globals.env.last().map(String::as_str).or(vault_env.as_deref());
+        let names: Vec<EnvName> = match (list, &settings.default) {
+            (Some(list), _) => list
+                .split(',')
+                .map(str::trim)
+                .map(|item| environment_item(project, item))
+                .collect::<Result<_>>()?,
+            (None, Some(name)) => vec![name.clone()],
+            (None, None) => return Err(no_environment(project)),
         };
-        list.split(',').map(str::trim).map(|item| environment_item(project, item)).collect()
+        self.check_source(project, &names)?;
+        Ok(names)
+    }
+
+    /// Refuses an environment that isn't there and that nobody typed, with where it comes from.
+    pub(crate) fn check_source(&self, project: &Project, names: &[EnvName]) -> Result<()> {
+        if !self.globals.env.is_empty() {
+            return Ok(());
+        }
+        let is_missing = |name: &&EnvName| std::fs::symlink_metadata(project.path(name)).is_err();
+        let Some(name) = names.iter().find(is_missing) else { return Ok(()) };
+        let source =
+            if self.outside.text("VAULT_ENV").is_some() { "VAULT_ENV" } else { "vault.toml" };
+        let error = project.unknown(name.as_str());
+        let told = Error::new(error.kind(), format!("{source}: {error}")).about(name);
+        Err(told.hint_if(error.hint_text().map(str::to_owned)))
     }
 
     /// The one environment that is meant.
@@ -337,7 +356,15 @@ pub(crate) fn unknown_variable(vault: &Vault, name: &VarName) -> Error {
 
 /// A variable name as it was typed.
 pub(crate) fn variable(text: &str) -> Result<VarName> {
-    text.parse().map_err(|rule| Error::usage(format!("`{}`: {rule}", shown(text))))
+    text.parse().map_err(|rule| Error::usage(format!("`{}`: {rule}", without_value(text))))
+}
+
+/// A word without what may be a value behind its `=`.
+pub(crate) fn without_value(word: &str) -> String {
+    match word.split_once('=') {
+        Some((name, _)) => format!("{}=…", shown(name)),
+        None => shown(word),
+    }
 }
 
 /// A list of variable names as it was typed, separated by commas.

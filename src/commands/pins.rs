@@ -248,6 +248,18 @@ impl Context {
                 }
                 return;
             }
+            Odd::Recorded(entry) => {
+                let told = format!(
+                    "{environment}: a record that {} was removed stands there, which this data key did not have",
+                    entry.member()
+                );
+                if self.is_news(&told) {
+                    self.ui.warn(&told);
+                    self.ui
+                        .hint("look at the file's last changes in git: only a rotation writes one");
+                }
+                return;
+            }
             Odd::Gone(name) => {
                 (name, format!("{name} was removed from the file and still holds its data key"))
             }

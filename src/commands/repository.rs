@@ -4,10 +4,42 @@ use std::ffi::OsStr;
 
 use super::Context;
 use crate::error::{Error, Result};
+use crate::format::{FILE_LIMIT, VaultFile};
 use crate::process::Surroundings;
-use crate::process::git::{Objects, git, git_output, git_status};
+use crate::process::git::{Object, Objects, git, git_output, git_status};
 use crate::vars::name::{EnvName, shown};
 use crate::vault::{ENVS_FOLDER, Project};
+
+/// What stands under the name of an environment in a commit.
+pub(super) enum Version {
+    /// Nothing.
+    Missing,
+    /// Something that is no vault file, or not one of this environment.
+    Unreadable,
+    /// Its file.
+    File(VaultFile),
+}
+
+impl Version {
+    /// What git has under this name of an object.
+    pub(super) fn read(objects: &mut Objects, object: &str, name: &EnvName) -> Result<Self> {
+        Ok(match objects.object(object, FILE_LIMIT)? {
+            Object::Missing => Self::Missing,
+            Object::Blob(bytes) => {
+                VaultFile::parse(&bytes, name).map_or(Self::Unreadable, Self::File)
+            }
+            Object::Large | Object::Other => Self::Unreadable,
+        })
+    }
+
+    /// The file, where there is one.
+    pub(super) fn file(&self) -> Option<&VaultFile> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Missing | Self::Unreadable => None,
+        }
+    }
+}
 
 /// git, asked in the folder of a project.
 pub(super) struct Repository<'a> {

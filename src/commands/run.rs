@@ -1,11 +1,11 @@
 //! `vault run -- CMD`: the main job.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use clap::Args;
 
-use super::wanted::narrow;
+use super::wanted::{Wanted, narrow};
 use super::{Context, variables};
 use crate::error::{Error, Result};
 use crate::platform;
@@ -57,6 +57,16 @@ impl RunArgs {
     }
 }
 
+/// `vault run staging -- CMD`, where `-e staging` was meant.
+fn perhaps_an_environment(error: Error, command: &OsStr, wanted: &Wanted) -> Error {
+    let known = wanted.project.as_ref().and_then(|project| project.environments().ok());
+    let word = command.to_str().unwrap_or_default();
+    match known.unwrap_or_default().iter().find(|name| name.as_str() == word) {
+        Some(name) => error.hint(format!("did you mean `-e {name}`?")),
+        None => error,
+    }
+}
+
 /// Runs it. Returns only where the command could not be started, or on a system without exec.
 pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8> {
     let (Some(command), wanted) = (args.command.first(), context.wanted()?) else {
@@ -81,14 +91,17 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8> {
         keep_key: args.keep_key,
     };
     // What is required is judged on all of it, before `--only` and `--except` narrow it.
-    let (parent, mut vars) = (&context.outside.environment, loaded.vars);
-    let mut child = build(parent, &vars, &policy);
+    let parent = &context.outside.environment;
+    let all_as_stored = args.only.is_empty() && args.except.is_empty() && loaded.files.is_empty();
+    let again = (!all_as_stored).then(|| loaded.vars.clone());
+    let mut child = build(parent, loaded.vars, &policy);
     wanted.check_required(&child)?;
-    let program = find(command, context.outside.get("PATH"))?;
-    if !(args.only.is_empty() && args.except.is_empty() && loaded.files.is_empty()) {
+    let program = find(command, context.outside.get("PATH"))
+        .map_err(|error| perhaps_an_environment(error, command, &wanted))?;
+    if let Some(mut vars) = again {
         narrow(&mut vars, &wanted.told(), &variables(&args.only)?, &variables(&args.except)?)?;
         context.hand_over(&mut vars, &loaded.files, args.file_dir)?;
-        child = build(parent, &vars, &policy);
+        child = build(parent, vars, &policy);
     }
     check_limits(&child, &program, &args.command, platform::environment_limit())?;
     if loaded.used_a_plugin {

@@ -149,7 +149,11 @@ impl SetArgs {
             };
             // Not shown: what stands in the wrong place here is often the value.
             let name: VarName = name.parse().map_err(|rule| {
-                Error::usage(format!("word {} is not NAME or NAME=VALUE: {rule}", found.len() + 1))
+                let number = found.len() + 1;
+                let told = Error::usage(format!("word {number} is not NAME or NAME=VALUE: {rule}"));
+                let is_torn =
+                    number > 1 && pair.split_once('=').is_none_or(|(name, _)| name.is_empty());
+                if is_torn { told.hint("write NAME=VALUE as one word") } else { told }
             })?;
             if found.iter().any(|(other, _)| *other == name) {
                 return Err(Error::usage(format!("{name} is named twice")));
@@ -289,14 +293,16 @@ fn random(bytes: usize) -> Zeroizing<Vec<u8>> {
     all
 }
 
-/// 50 characters of the alphabet of Django's `get_random_secret_key`, each equally likely.
+/// 50 characters of the alphabet of Django's `get_random_secret_key`, each equally likely. Only the first is
+/// never a `$`: django-environ takes what begins so for the name of another variable.
 fn django_key() -> String {
     const ALPHABET: &[u8; 50] = b"abcdefghijklmnopqrstuvwxyz0123456789!@#$%^&*(-_=+)";
     let mut key = String::with_capacity(50);
     while key.len() < 50 {
         // 250 is the largest multiple of 50 in a byte: what lies above would favour the first letters.
         let [byte] = crypto::random::<1>();
-        if let Some(letter) = ALPHABET.get(usize::from(byte % 50)).filter(|_| byte < 250) {
+        let letter = ALPHABET.get(usize::from(byte % 50)).filter(|_| byte < 250);
+        if let Some(letter) = letter.filter(|letter| !key.is_empty() || **letter != b'$') {
             key.push(char::from(*letter));
         }
     }
@@ -331,6 +337,7 @@ mod tests {
         assert_eq!((uuid.len(), uuid.as_bytes()[14], uuid.matches('-').count()), (36, b'4', 4));
         assert!(b"89ab".contains(&uuid.as_bytes()[19]));
         assert_ne!(generated("django"), generated("django"));
+        assert!((0..500).all(|_| !generated("django").starts_with('$')));
         for wrong in ["djang", "hex:", "hex:15", "hex:1025", "uuid:16", "django:50", ""] {
             assert!(Generator::parse(wrong).is_err(), "{wrong}");
         }

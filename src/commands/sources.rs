@@ -59,8 +59,9 @@ impl<'c> Ground<'c> {
         let around = Surroundings { folder: &folder, environment: &context.outside.environment };
         let root = git_output(&["rev-parse", "--show-toplevel"].map(OsStr::new), &around);
         let root = root.map(|said| {
-            let path =
-                PathBuf::from(platform::os_string(said.strip_suffix(b"\n").unwrap_or(&said)));
+            let path = PathBuf::from(platform::os_string(
+                said.strip_suffix(b"\n").unwrap_or(&said).to_vec(),
+            ));
             path.canonicalize().unwrap_or(path)
         });
         Self { context, folder, root, is_incomplete: false }
@@ -109,7 +110,7 @@ impl<'c> Ground<'c> {
                 continue;
             }
             before = path;
-            let file = root.join(platform::os_string(path));
+            let file = root.join(platform::os_string(path.to_vec()));
             let parent = file.parent().unwrap_or(&root);
             if parent != folder {
                 if parent.canonicalize().ok().as_deref() != Some(parent) {

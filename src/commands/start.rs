@@ -309,9 +309,9 @@ impl Environments {
             Some(only) => {
                 let mut vars = self.vars.clone();
                 vars.retain(|name| only.contains(name));
-                build(&self.parent, &vars, &self.policy)
+                build(&self.parent, vars, &self.policy)
             }
-            None => build(&self.parent, &self.vars, &self.policy),
+            None => build(&self.parent, self.vars.clone(), &self.policy),
         };
         if self.vars.get_named("HONCHO_PROCESS_NAME").is_none() {
             child.insert("HONCHO_PROCESS_NAME".into(), (&instance.name).into());

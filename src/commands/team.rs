@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown_path};
 use crate::format::Opened;
 use crate::vars::name::{EnvName, MemberName, nearest, shown};
 use crate::vault::team::Rotated;
@@ -47,6 +47,13 @@ pub(super) fn members(lists: &[String]) -> Result<BTreeSet<MemberName>> {
 /// The error for a member who isn't there, with the near name among those who are.
 pub(super) fn unknown_member(vault: &Vault, name: &MemberName) -> Error {
     let environment = vault.environment();
+    if vault.file.requests.contains_key(name) {
+        let path = shown_path(&vault.path);
+        let told = format!("{environment} has no member {name}, who only asks for access");
+        return Error::not_found(told)
+            .about(environment)
+            .hint(format!("take the block `[requests.{name}]` out of {path}"));
+    }
     let error = Error::not_found(format!("{environment} has no member {name}")).about(environment);
     match nearest(name.as_str(), vault.file.members.keys().map(MemberName::as_str)) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),

@@ -108,7 +108,11 @@ impl Context {
                 if path.is_file() { vec![Item::File(path)] } else { Vec::new() }
             }
         };
-        Ok(Wanted { project, settings, items, home })
+        let wanted = Wanted { project, settings, items, home };
+        if let Some(project) = &wanted.project {
+            self.check_source(project, &wanted.environments())?;
+        }
+        Ok(wanted)
     }
 
     /// Where the Procfile is looked for: `-d`; else the working directory, unless only the project above
@@ -179,8 +183,9 @@ impl Context {
         if let Some(typed) = &self.globals.procfile {
             return self.globals.app_root.clone().unwrap_or_default().join(typed);
         }
-        let stored =
-            vars.get_named(PROCFILE_VARIABLE).map(|value| platform::os_string(value.expose()));
+        let stored = vars
+            .get_named(PROCFILE_VARIABLE)
+            .map(|value| platform::os_string(value.expose().to_vec()));
         let configured =
             stored.or_else(|| self.outside.get(PROCFILE_VARIABLE).map(OsStr::to_owned));
         wanted.home.join(configured.unwrap_or_else(|| PROCFILE.into()))
@@ -371,5 +376,6 @@ fn decrypt(
                 .about(environment)
         })?;
     }
-    Ok((vault.vars(&opened)?, vault.file_names().cloned().collect()))
+    let files = vault.file_names().cloned().collect();
+    Ok((vault.into_vars(&opened)?, files))
 }

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use memchr::memchr;
+
 use super::scan::{HEADER_LIMIT, HEADERS_LIMIT, LINE_LIMIT, STRUCTURE_LIMIT};
 use super::text::{
     Fields, FormerFields, Key, MemberFields, SecretFields, across, bytes_of, former_name, name,
@@ -80,8 +82,8 @@ struct Text<'t> {
 impl<'t> Text<'t> {
     /// The next line without its end, which has to be there.
     fn line(&mut self) -> Option<&'t str> {
-        let (line, rest) = self.rest.split_once('\n')?;
-        self.rest = rest;
+        let (line, rest) = self.rest.split_at_checked(memchr(b'\n', self.rest.as_bytes())?)?;
+        self.rest = rest.get(1..)?;
         self.line += 1;
         (line.len() <= LINE_LIMIT).then_some(line)
     }

@@ -26,7 +26,8 @@ pub(crate) const STANZAS_LIMIT: usize = 32;
 /// The stanzas of an age file's header: the lines that begin with `-> `, up to the first that begins
 /// with `---`.
 pub(crate) fn stanzas(file: &[u8]) -> usize {
-    let lines = file.split(|byte| *byte == b'\n');
+    let starts = std::iter::once(0).chain(memchr::memchr_iter(b'\n', file).map(|end| end + 1));
+    let lines = starts.filter_map(|start| file.get(start..));
     let header = lines.take_while(|line| !line.starts_with(b"---"));
     header.filter(|line| line.starts_with(b"-> ")).count()
 }

@@ -106,7 +106,7 @@ impl VaultFile {
     pub(crate) fn open(&self, identities: &[Identity]) -> Result<Opened, Fault> {
         let mut damaged = None;
         for identity in identities {
-            if let Some((data_key, name)) = self.open_as_said(identity)? {
+            if let Some((data_key, name)) = self.open_as_said(identity) {
                 return self.verified(data_key, name, identity);
             }
             for (name, member) in self.blocks_of(identity) {
@@ -138,15 +138,12 @@ impl VaultFile {
 
     /// Opens the block of the public key that the identity says it has. None where that opens nothing, be it
     /// that it isn't the identity's: then its own is computed.
-    fn open_as_said(&self, identity: &Identity) -> Result<Option<(DataKey, &MemberName)>, Fault> {
-        let Some(said) = identity.said_public_key() else { return Ok(None) };
-        let Some((name, member)) = self.members.iter().find(|(_, member)| member.key == *said)
-        else {
-            return Ok(None);
-        };
+    fn open_as_said(&self, identity: &Identity) -> Option<(DataKey, &MemberName)> {
+        let said = identity.said_public_key()?;
+        let (name, member) = self.members.iter().find(|(_, member)| member.key == *said)?;
         match identity.unseal(&member.sealed) {
-            Ok(text) => read_seal(&text, self, member.line, name).map(|key| Some((key, name))),
-            Err(_) => Ok(None),
+            Ok(text) => read_seal(&text, self, member.line, name).ok().map(|key| (key, name)),
+            Err(_) => None,
         }
     }
 

@@ -9,8 +9,6 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use base64::engine::general_purpose::STANDARD as BASE64;
-use base64::{DecodeSliceError, Engine as _};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -355,19 +353,12 @@ fn time(key: Key<'_>, value: &Value<'_>) -> Result<u64, Fault> {
 
 fn base64(key: Key<'_>, text: Option<&str>) -> Result<Vec<u8>, Fault> {
     let text = not_empty(key, text, "base64 with padding")?;
-    BASE64.decode(text).map_err(|_| wrong(key, "base64 with padding"))
+    base64_simd::STANDARD.decode_to_vec(text).map_err(|_| wrong(key, "base64 with padding"))
 }
 
 pub(super) fn bytes_of<const N: usize>(key: Key<'_>, text: Option<&str>) -> Result<[u8; N], Fault> {
     let wrong = || wrong(key, &format!("base64 of {N} bytes"));
-    let text = not_empty(key, text, "base64 with padding")?;
-    // Room for the longest of these, as far as the padding has not been looked at.
-    let mut room = [0; VOUCH_LEN + 2];
-    match BASE64.decode_slice(text, &mut room) {
-        Ok(length) => room.get(..length).and_then(|bytes| bytes.try_into().ok()).ok_or_else(wrong),
-        Err(DecodeSliceError::OutputSliceTooSmall) => Err(wrong()),
-        Err(DecodeSliceError::DecodeError(_)) => Err(self::wrong(key, "base64 with padding")),
-    }
+    base64(key, text)?.try_into().map_err(|_| wrong())
 }
 
 fn block(key: Key<'_>, text: Option<&str>) -> Result<Vec<u8>, Fault> {
@@ -424,4 +415,29 @@ fn wrong(key: Key<'_>, what: &str) -> Fault {
 
 fn missing(key: Key<'_>, field: &str) -> Fault {
     Fault::integrity(Some(key.1), format!("`{}` has no field `{field}`", shown(key.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+        /// One spelling for each sequence of bytes, as the writer has it (format.md, Fields).
+        #[test]
+        fn base64_is_read_as_strictly_as_by_the_library_that_writes_it(
+            bytes in prop::collection::vec(any::<u8>(), 0..80),
+            edit in prop::option::of((any::<prop::sample::Index>(), "[A-Za-z0-9+/=_ \n-]{0,2}", 0..3_usize)),
+        ) {
+            let mut text = STANDARD.encode(bytes);
+            if let Some((at, new, old)) = edit {
+                let at = at.index(text.len() + 1);
+                text.replace_range(at..(at + old).min(text.len()), &new);
+            }
+            let read = base64_simd::STANDARD.decode_to_vec(&text).ok();
+            prop_assert_eq!(read, STANDARD.decode(&text).ok(), "{}", text);
+        }
+    }
 }

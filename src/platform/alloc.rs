@@ -21,7 +21,7 @@ use std::alloc::System as Beneath;
 pub struct WipingAllocator;
 
 // SAFETY: every call goes to the system's allocator with the caller's own arguments, so its contract
-// holds. `dealloc` writes only inside the block, which the caller owns until `the dealloc beneath`.
+// holds. `dealloc` writes only inside the block, which the caller owns until it is freed.
 unsafe impl GlobalAlloc for WipingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the contract of `alloc`.

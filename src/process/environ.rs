@@ -43,7 +43,7 @@ const CLEAN: [&str; 12] = [
 ///
 /// Of names that the parent's environment holds twice the first counts, as for getenv(3): with two of a
 /// name, shells would take the one and Python the other.
-pub(crate) fn build(parent: &[(OsString, OsString)], vars: &Vars, policy: &Policy) -> Environment {
+pub(crate) fn build(parent: &[(OsString, OsString)], vars: Vars, policy: &Policy) -> Environment {
     let mut child = Environment::new();
     for (name, value) in parent {
         if passes(name, policy) && !child.contains_key(name) {
@@ -55,9 +55,10 @@ pub(crate) fn build(parent: &[(OsString, OsString)], vars: &Vars, policy: &Polic
         policy.preserve.as_ref().is_some_and(preserves)
             && child.contains_key(OsStr::new(name.as_str()))
     };
-    let stored = vars.iter().filter(|(name, _)| !is_preserved(name));
-    let mut stored: Environment =
-        stored.map(|(name, secret)| (name.as_str().into(), os_string(secret.expose()))).collect();
+    let stored = vars.into_iter().filter(|(name, _)| !is_preserved(name));
+    let mut stored: Environment = stored
+        .map(|(name, secret)| (String::from(name).into(), os_string(secret.into_bytes())))
+        .collect();
     child.append(&mut stored);
     child
 }
@@ -131,7 +132,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (OsString::from(*name), OsString::from(*value)))
             .collect();
-        let child = build(&parent, &vars(stored), policy);
+        let child = build(&parent, vars(stored), policy);
         let line = |(name, value): (&OsString, &OsString)| {
             format!("{}={}", name.display(), value.display())
         };
@@ -186,7 +187,7 @@ mod tests {
     #[test]
     fn the_two_limits_name_the_variable() {
         let child = |len: usize| {
-            build(&[], &vars(&[("BIG", &"x".repeat(len)), ("SMALL", "y")]), &Policy::default())
+            build(&[], vars(&[("BIG", &"x".repeat(len)), ("SMALL", "y")]), &Policy::default())
         };
         let check =
             |len, total| check_limits(&child(len), Path::new("/bin/true"), &["true".into()], total);

@@ -19,8 +19,11 @@ use crate::vars::name::shown;
 ///
 /// [`Kind::NoCommand`] (127) or [`Kind::NotExecutable`] (126).
 pub(crate) fn find(command: &OsStr, path: Option<&OsStr>) -> Result<PathBuf> {
-    let told = shown(&command.to_string_lossy());
-    let missing = || Error::new(Kind::NoCommand, format!("`{told}`: command not found"));
+    let word = command.to_string_lossy();
+    let (told, hint) = perhaps(&word);
+    let missing = || {
+        Error::new(Kind::NoCommand, format!("`{told}`: command not found")).hint_if(hint.clone())
+    };
     let refused = |error: &io::Error| {
         Error::new(Kind::NotExecutable, format!("`{told}` can't be executed: {}", reason(error)))
     };
@@ -46,6 +49,21 @@ pub(crate) fn find(command: &OsStr, path: Option<&OsStr>) -> Result<PathBuf> {
         }
     }
     Err(denied.as_ref().map_or_else(missing, refused))
+}
+
+/// A command that isn't there as it is shown, and what was probably meant by it.
+fn perhaps(word: &str) -> (String, Option<String>) {
+    if let Some((name, _)) = word.split_once('=').filter(|_| !word.contains('/')) {
+        let hint = "`vault run -- env NAME=VALUE CMD` sets a variable for the command";
+        return (format!("{}=…", shown(name)), Some(hint.to_owned()));
+    }
+    let hint = if word.contains(char::is_whitespace) {
+        Some("leave the quotes out, or start a shell: `vault run -- sh -c '…'`".to_owned())
+    } else {
+        let is_here = !word.contains('/') && Path::new(word).is_file();
+        is_here.then(|| format!("did you mean `./{}`?", shown(word)))
+    };
+    (shown(word), hint)
 }
 
 /// Where this program lies, for files that have to name it.

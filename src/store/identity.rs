@@ -32,7 +32,16 @@ pub(crate) fn read_named(path: &Path, what: &str) -> Result<KeyFile> {
     // Not shown where somebody gave the secret itself in the place of its path.
     let secret = what != KEY_FILE || path.to_string_lossy().contains("AGE-");
     let told = if secret { String::new() } else { format!(" `{}`", shown_path(path)) };
-    let missing = || Error::no_access(format!("the {what}{told} does not exist"));
+    let missing = || {
+        let error = Error::no_access(format!("the {what}{told} does not exist"));
+        let tilde = path.starts_with("~");
+        error.hint_if(
+            tilde.then(|| "a shell leaves a quoted `~` as it is: write `$HOME`".to_owned()),
+        )
+    };
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(Error::no_access(format!("the {what}{told} is not a regular file")));
+    }
     // A shell's `<(…)` is a FIFO, which can be opened only once.
     if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
         return named_pipe(path);

@@ -7,7 +7,7 @@ pub(crate) mod lines;
 pub(crate) mod name;
 pub(crate) mod scan;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 use self::name::VarName;
 use crate::secret::Secret;
@@ -75,6 +75,15 @@ impl Vars {
     /// Keeps the pairs whose name `wanted` says yes to.
     pub fn retain(&mut self, mut wanted: impl FnMut(&VarName) -> bool) {
         self.0.retain(|name, _| wanted(name));
+    }
+}
+
+impl IntoIterator for Vars {
+    type Item = (VarName, Secret);
+    type IntoIter = btree_map::IntoIter<VarName, Secret>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

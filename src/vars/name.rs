@@ -70,6 +70,12 @@ name_type! {
     MemberName
 }
 
+impl From<VarName> for String {
+    fn from(name: VarName) -> Self {
+        name.0
+    }
+}
+
 impl FromStr for VarName {
     type Err = NameError;
 
@@ -207,15 +213,17 @@ pub(crate) fn nearest<'a>(
     // The bound is the one that clap uses for its own suggestions. In short names one slip is already
     // less like: two letters the wrong way round are near at any length from three.
     const LIKENESS: f64 = 0.7;
+    let wrong = wrong.to_ascii_lowercase();
     let near = |name: &str, likeness: f64| {
-        likeness > LIKENESS || (wrong.len() > 2 && strsim::osa_distance(wrong, name) == 1)
+        likeness > LIKENESS || (wrong.len() > 2 && strsim::osa_distance(&wrong, name) <= 1)
     };
     known
         .into_iter()
-        .map(|name| (strsim::jaro(wrong, name), name))
-        .filter(|(likeness, name)| near(name, *likeness))
+        .map(|name| (name, name.to_ascii_lowercase()))
+        .map(|(name, lower)| (strsim::jaro(&wrong, &lower), lower, name))
+        .filter(|(likeness, lower, _)| near(lower, *likeness))
         .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+        .map(|(_, _, name)| name)
 }
 
 #[cfg(test)]

@@ -28,7 +28,9 @@ pub(crate) fn doubts(
         doubts.extend(in_production(name, value, minimum).map(str::to_owned));
     }
     // Who says that it is something else than a URL means it.
-    let may_be_a_url = requirement.is_none_or(|requirement| requirement.kind == ValueKind::Url);
+    // A name of `.env.example` has no kind that anybody chose.
+    let chosen = requirement.filter(|_| settings.has_required);
+    let may_be_a_url = chosen.is_none_or(|requirement| requirement.kind == ValueKind::Url);
     if may_be_a_url && (name.as_str() == "URL" || name.as_str().ends_with("_URL")) {
         let text = std::str::from_utf8(value).ok().filter(|text| !text.is_empty());
         doubts.extend(text.and_then(doubtful_url));

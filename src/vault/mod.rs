@@ -23,7 +23,7 @@ pub(crate) use self::requirements::{missing, unfit};
 
 use crate::crypto::keys::Identity;
 use crate::error::{Kind, Result, shown_path};
-use crate::format::{Content, Opened, Record, RecordKind, VaultFile};
+use crate::format::{Content, Fault, Opened, Record, RecordKind, VaultFile};
 use crate::secret::Secret;
 use crate::vars::Vars;
 use crate::vars::name::{EnvName, MemberName, VarName, shown};
@@ -82,21 +82,39 @@ impl Vault {
 
     /// Opens it and checks every member. Who can grant is named where the key opens nothing.
     pub(crate) fn open(&self, key: &Key) -> Result<Opened> {
-        let (opened, hint) = match key {
-            Key::Identities(identities) => (
-                self.file.open(identities),
-                format!("ask one of its members to grant you access: {}", self.people()),
-            ),
-            Key::Recovery(passphrase) => (
-                self.file.open_locked(passphrase),
-                "check the passphrase; without it, a member's own key opens the file".to_owned(),
-            ),
+        let opened = match key {
+            Key::Identities(identities) => self.file.open(identities),
+            Key::Recovery(passphrase) => self.file.open_locked(passphrase),
         };
         opened.map_err(|fault| {
             let error = fault.at(&self.path).about(self.environment());
             let lost = error.kind() == Kind::NoAccess && error.hint_text().is_none();
-            if lost { error.hint(hint) } else { error }
+            match key {
+                Key::Identities(identities) if lost => error.hint(self.way_in(identities)),
+                Key::Recovery(_) if lost => error
+                    .hint("check the passphrase; without it, a member's own key opens the file"),
+                _ => error,
+            }
         })
+    }
+
+    /// What somebody does whose key opens nothing here.
+    fn way_in(&self, identities: &[Identity]) -> String {
+        let asks = |identity: &Identity| {
+            let key = identity.public_key();
+            let mut requests = self.file.requests.iter();
+            requests.find(|(_, asked)| key.as_ref() == Some(asked)).map(|(name, _)| name)
+        };
+        let people = self.people();
+        match identities.iter().find_map(asks) {
+            Some(name) => format!(
+                "you have asked as {name}: push that, for one of its members to grant it: {people}"
+            ),
+            None => format!(
+                "`vault request -e {}` asks its members to grant you access: {people}",
+                self.environment()
+            ),
+        }
     }
 
     /// What other programs or people wrote into the file and a write would lose.
@@ -148,6 +166,19 @@ impl Vault {
             .secrets
             .iter()
             .map(|(name, record)| Ok((name.clone(), self.content(opened, name, record)?.value)))
+            .collect()
+    }
+
+    /// As [`Vault::vars`], where nothing else of the vault is needed afterwards.
+    pub(crate) fn into_vars(self, opened: &Opened) -> Result<Vars> {
+        let Self { path, file } = self;
+        let failed = |fault: Fault| fault.at(&path).about(&file.environment);
+        let records = file.secrets.into_iter();
+        records
+            .map(|(name, record)| {
+                let value = opened.read(&name, &record).map_err(failed)?.value;
+                Ok((name, value))
+            })
             .collect()
     }
 

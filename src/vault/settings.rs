@@ -152,7 +152,9 @@ impl Settings {
         let reader = Reader { text, path };
         let document = DeTable::parse(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
-            reader.error(start, "this is not TOML")
+            // It tells what is expected, and quotes nothing of the text.
+            let why = error.message().lines().next().unwrap_or_default();
+            reader.error(start, &format!("this is not TOML: {}", shown(why)))
         })?;
         reader.settings(document.get_ref())
     }

@@ -310,7 +310,7 @@ fn a_planted_member_that_takes_the_place_of_the_only_one_is_refused() {
     let text = text.replace(&table(&text, "members.alice"), &block);
     alice.write(STAGING, &text);
     let told = "vault: this key opens nothing here\n\
-                hint: ask one of its members to grant you access: mallory\n";
+                hint: `vault request -e staging` asks its members to grant you access: mallory\n";
     let told = told.replace("vault: ", "vault: envs/staging.toml: ");
     assert_refused(&alice, commands(&alice), 4, &told);
     let told = format!(
@@ -329,7 +329,7 @@ fn a_member_whose_key_was_replaced_is_refused() {
     alice.write(STAGING, &text);
     // For alice, nothing here is for her key any more.
     let told = "vault: envs/staging.toml: this key opens nothing here\n\
-                hint: ask one of its members to grant you access: alice\n";
+                hint: `vault request -e staging` asks its members to grant you access: alice\n";
     assert_refused(&alice, commands(&alice), 4, told);
     let told = format!(
         "vault: envs/staging.toml:{}: the seal of member alice is damaged: the key that it is for \

@@ -4,7 +4,7 @@ use crate::formations::{project, vault_project};
 use crate::support::needs::needs;
 
 /// What one member alone holds is told for each environment.
-const ALONE: &str = "one member alone holds it; a lost key is a lost environment";
+const ALONE: &str = "one member alone holds it; a lost key is a lost environment: `vault key recovery` makes another";
 
 #[test]
 fn a_good_procfile_is_said_to_be_valid_without_any_vault() {

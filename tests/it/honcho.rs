@@ -200,7 +200,6 @@ fn mistakes_have_the_same_status_and_nothing_on_stdout() {
         (&["start", "-c", "a=0"], 0),
         (&["start", "--nope"], 2),
         (&["nope"], 2),
-        (&[], 2),
     ] {
         for run in [both.honcho(words), both.vault(words)] {
             let output = run.run();

@@ -215,7 +215,7 @@ fn a_named_key_file_that_is_missing_is_told_and_no_other_is_tried() {
     init(&stranger, "stranger", "staging");
     let run = alice.vault(["get", "-e", "staging", "ALPHA"]);
     let told = "vault: envs/staging.toml: this key opens nothing here\n\
-                hint: ask one of its members to grant you access: alice\n";
+                hint: `vault request -e staging` asks its members to grant you access: alice\n";
     run.env("VAULT_KEY_FILE", identity(&stranger)).run().expect(4, "", told);
 }
 

@@ -259,7 +259,7 @@ fn of_several_identities_the_first_makes_the_copy_and_takes_nobodys_name() {
         4,
         "",
         "vault: envs/qa.toml: this key opens nothing here\n\
-         hint: ask one of its members to grant you access: server\n",
+         hint: `vault request -e qa` asks its members to grant you access: server\n",
     );
 }
 
@@ -317,7 +317,7 @@ fn a_copy_remembers_the_members_who_know_its_values() {
         4,
         "",
         "vault: envs/copy.toml: this key opens nothing here\n\
-         hint: ask one of its members to grant you access: alice\n",
+         hint: `vault request -e copy` asks its members to grant you access: alice\n",
     );
     // A new value is none that bob has seen.
     let set = run("alice", &["set", "-e", "copy", "TOKEN=new"]);
@@ -460,7 +460,7 @@ fn somebody_with_another_key_has_no_access_and_is_told_whom_to_ask() {
     other.vault(["key", "new"]).run().expect_like(0, "age1[..]\n", "...\nvault: [..]\n");
     let before = sandbox.snapshot();
     let refused = "vault: envs/staging.toml: this key opens nothing here\n\
-                   hint: ask one of its members to grant you access: tester\n";
+                   hint: `vault request -e staging` asks its members to grant you access: tester\n";
     for args in [
         &["get", "-e", "staging", "A"][..],
         &["set", "-e", "staging", "A=2"],

@@ -329,7 +329,7 @@ fn who_cannot_open_an_environment_grants_the_others_and_says_so() {
         4,
         "",
         "vault: envs/production.toml: this key opens nothing here\n\
-         hint: ask one of its members to grant you access: alice\n",
+         hint: `vault request -e production` asks its members to grant you access: alice\n",
     );
 }
 

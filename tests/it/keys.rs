@@ -172,11 +172,15 @@ fn a_keyring_that_gives_no_key_is_named_with_the_way_out() {
         "",
         &told("gives no key", "it can't be reached"),
     );
-    // A daemon that says nothing is waited for, but not for ever.
+    // A daemon that says nothing is waited for, but not for ever. It has to be there by its name, or the bus
+    // would start another in its place.
     let silent = format!(
-        "pid=$(pgrep -n gnome-keyring -u \"$(id -u)\")\nkill -STOP $pid\n{read} 2>err; code=$?\nkill -KILL $pid\ncat err >&2; exit $code"
+        "owner() {{ dbus-send --session --print-reply=literal --dest=org.freedesktop.DBus / \
+         org.freedesktop.DBus.GetConnectionUnixProcessID string:org.freedesktop.secrets; }}\n\
+         until pid=$(owner 2>/dev/null); do sleep 0.05; done\npid=${{pid##* }}\n\
+         kill -STOP $pid\n{read} 2>err; code=$?\nkill -KILL $pid\ncat err >&2; exit $code"
     );
-    if needs("pgrep") {
+    if needs("dbus-send") {
         with_keyring(&alice, &silent).run().expect_that(4, "it did not answer", |output| {
             output.err().ends_with(&told("gives no key", "it did not answer within 5 seconds"))
         });

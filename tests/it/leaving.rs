@@ -26,7 +26,7 @@ fn who_is_revoked_opens_nothing_new_and_what_he_knows_is_listed_oldest_first() {
         4,
         "",
         "vault: envs/staging.toml: this key opens nothing here\n\
-         hint: ask one of its members to grant you access: alice\n",
+         hint: `vault request -e staging` asks its members to grant you access: alice\n",
     );
     assert_eq!(get(&alice, "staging", "OLD"), b"value");
     let status = alice.vault(["status"]).run().success();
@@ -178,7 +178,7 @@ fn an_environment_that_the_user_can_not_open_stops_it_before_anything_is_written
         4,
         "",
         "vault: envs/production.toml: this key opens nothing here\n\
-         hint: ask one of its members to grant you access: alice, carol\n",
+         hint: `vault request -e production` asks its members to grant you access: alice, carol\n",
     );
     alice.assert_unchanged_since(&before);
     bob.vault(["revoke", "-y", "carol", "-e", "staging"]).run().expect_that(0, "there", |_| true);

@@ -370,14 +370,14 @@ fn a_ledger_put_beside_somebody_elses_data_key_is_a_forgery() {
         json!({}),
         json!({ entry: public_key(&mallory) }),
         json!({ earlier: daves }),
-        json!({ entry: daves, blamed: public_key(&bob) }),
+        json!({ entry: daves, &*blamed: public_key(&bob) }),
     ] {
-        let forged = forge(Some(former));
-        put(&bob, &forged);
+        let hostile = forge(Some(former));
+        put(&bob, &hostile);
         stops(&bob, &told);
         // All but the proof is right: without any memory it opens.
         let fresh = bob.another_home("fresh").with_project("work/fresh");
-        put(&fresh, &forged);
+        put(&fresh, &hostile);
         let key_file = crate::vaults::identity(&bob);
         read(&fresh).env("VAULT_KEY_FILE", key_file).run().expect(0, ALPHA, "");
         std::fs::remove_file(fresh.home().join(MEMORY)).unwrap();
@@ -387,6 +387,15 @@ fn a_ledger_put_beside_somebody_elses_data_key_is_a_forgery() {
     opens_like(
         &bob,
         "vault: staging: alice has rotated the data key: mallory joined (key [..]), dave left\n",
+    );
+    put(&bob, &genuine);
+    works(&bob);
+    // Under a data key that was accepted, an entry that comes later is told and not remembered.
+    put(&bob, forge(Some(json!({ entry: daves, blamed: public_key(&bob) }))));
+    opens_like(
+        &bob,
+        "vault: staging: a record that bob was removed stands there, which this data key did not have\n\
+         hint: look at the file's last changes in git: only a rotation writes one\n",
     );
     put(&bob, genuine);
     works(&bob);

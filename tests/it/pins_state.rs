@@ -395,6 +395,7 @@ fn a_damaged_memory_stops_and_a_missing_one_is_a_first_time() {
         (good.replace("made = ", "mode = "), format!("{damaged}is damaged\n{look}")),
         (good.clone() + "unknown = 1\n", format!("{damaged}is damaged\n{look}")),
         (good[..good.len() - 12].to_owned(), format!("{damaged}is damaged\n{look}")),
+        (good[..good.rfind("\n[here").unwrap()].into(), format!("{damaged}is damaged\n{look}")),
     ] {
         alice.write(memory(), content);
         stops(&alice, &told);

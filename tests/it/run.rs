@@ -217,7 +217,7 @@ fn without_a_key_nothing_starts() {
     bob.vault(RUN).args(["touch", "marker"]).run().expect_like(
         125,
         "",
-        "vault: [..]\nhint: ask one of its members to grant you access: alice\n",
+        "vault: [..]\nhint: `vault request -e staging` asks its members to grant you access: alice\n",
     );
     assert!(!sandbox.path("project/marker").exists());
 }
@@ -353,10 +353,11 @@ fn the_environment_is_the_flag_then_the_variable_then_the_default() {
     run(&["run"]).env("VAULT_ENV", "prod").run().expect_like(
         125,
         "",
-        "vault: there is no environment `prod`\nhint: [..]\n",
+        "vault: VAULT_ENV: there is no environment `prod`\nhint: [..]\n",
     );
     sandbox.write("project/vault.toml", "default = \"qa\"\n");
-    run(&["run"]).run().expect_like(125, "", "vault: there is no environment `qa`\nhint: [..]\n");
+    let told = "vault: vault.toml: there is no environment `qa`\nhint: [..]\n";
+    run(&["run"]).run().expect_like(125, "", told);
 }
 
 #[test]
@@ -406,7 +407,8 @@ fn a_folder_in_the_search_path_may_be_relative_or_empty() {
     for path in [":/usr/bin", "/usr/bin:", "/usr/bin::/bin", "."] {
         run(path, "here").expect(0, "here\n", "");
     }
-    run("/usr/bin", "here").expect(127, "", "vault: `here`: command not found\n");
+    let told = "vault: `here`: command not found\nhint: did you mean `./here`?\n";
+    run("/usr/bin", "here").expect(127, "", told);
     // No PATH at all: where execvp looks.
     let run = sandbox.vault(RUN).args(["sh", "-c", "echo began"]).env_remove("PATH").run();
     run.expect(0, "began\n", "");

@@ -76,17 +76,17 @@ fn a_stronger_source_that_fails_is_never_passed_over() {
     run("VAULT_KEY_COMMAND", "sh -c 'echo asked >&2; exit 3'").expect(
         125,
         "",
-        "asked\nvault: `sh` ended with status 3\n",
+        "asked\nvault: VAULT_KEY_COMMAND: `sh` ended with status 3\n",
     );
     run("VAULT_KEY_COMMAND", "sh -c 'kill -TERM $$'").expect(
         125,
         "",
-        "vault: `sh` ended with status 143\n",
+        "vault: VAULT_KEY_COMMAND: `sh` ended with status 143\n",
     );
     run("VAULT_KEY_COMMAND", "no-such-helper --key").expect(
         125,
         "",
-        "vault: cannot run `no-such-helper`: no such file or directory\n",
+        "vault: VAULT_KEY_COMMAND: cannot run `no-such-helper`: no such file or directory\n",
     );
     run("VAULT_KEY_COMMAND", "cat 'open").expect(
         125,
@@ -97,12 +97,12 @@ fn a_stronger_source_that_fails_is_never_passed_over() {
     run("VAULT_KEY_COMMAND", " ").expect(
         125,
         "",
-        "vault: the command that should give a key is empty\n",
+        "vault: VAULT_KEY_COMMAND: the command that should give a key is empty\n",
     );
     run("VAULT_KEY_COMMAND", "head -c 70000 /dev/zero").expect(
         125,
         "",
-        "vault: `head` printed more than a key\n",
+        "vault: VAULT_KEY_COMMAND: `head` printed more than a key\n",
     );
 }
 
@@ -131,7 +131,7 @@ fn several_key_files_are_all_tried() {
     run.env("VAULT_KEY_FILE", "../other").run().expect_like(
         125,
         "",
-        "vault: [..]\nhint: ask one of its members to grant you access: alice\n",
+        "vault: [..]\nhint: `vault request -e staging` asks its members to grant you access: alice\n",
     );
 }
 

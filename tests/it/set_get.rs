@@ -240,7 +240,7 @@ fn several_variables_are_one_write_or_none() {
     for (args, error) in [
         (&["A=2", "D-E=3"][..], format!("{word_2}: {rule}\n")),
         (&["A=2", "1A=3"], format!("{word_2}: {rule}\n")),
-        (&["A=2", "=3"], format!("{word_2}: {rule}\n")),
+        (&["A=2", "=3"], format!("{word_2}: {rule}\nhint: write NAME=VALUE as one word\n")),
         (&["A=2", "A=3"], "vault: A is named twice\n".into()),
         (
             &["A=2", "B"],
@@ -263,7 +263,7 @@ fn several_variables_are_one_write_or_none() {
             &["--generate", "hex", "A=2"],
             "vault: A has two values: one on the command line, and another by a flag\n".into(),
         ),
-        (&["A=2", &long], "vault: word 2 is not NAME or NAME=VALUE: a variable name has at most 128 bytes\n".into()),
+        (&["A=2", &long], "vault: word 2 is not NAME or NAME=VALUE: a variable name has at most 128 bytes\nhint: write NAME=VALUE as one word\n".into()),
     ] {
         set(&sandbox, args).run().expect_like(2, "", &error);
     }

@@ -325,6 +325,54 @@ fn bash_completes_commands_variables_and_environments_without_a_key() {
 }
 
 #[test]
+fn fish_completes_names_without_a_key() {
+    if !needs("fish") {
+        return;
+    }
+    let sandbox = two_environments().another_home("other");
+    sandbox.write("project/Procfile", "web: true\nworker: true\n");
+    let folder = Path::new(env!("CARGO_BIN_EXE_vault")).parent().expect("its folder");
+    let script = r"
+        set -x PATH $argv[1] $PATH
+        vault completions fish | source
+        complete -C $argv[2] | string match -rv '^-' | string split -f1 \t; true
+    ";
+    let names = |line: &str| -> Vec<String> {
+        let run = sandbox.program("fish", ["--no-config", "-c", script]);
+        let run = run.arg(folder).arg(line).run().success();
+        run.out().lines().map(str::to_owned).collect()
+    };
+    assert_eq!(names("vault get "), ["DATABASE_URL", "TOKEN"]);
+    assert_eq!(names("vault list -e "), ["production", "staging"]);
+    assert_eq!(names("vault start "), ["web", "worker"]);
+    assert_eq!(names("vault revoke "), ["tester"]);
+    assert_eq!(names("vault rota"), ["rotate"]);
+}
+
+#[test]
+fn zsh_completes_names_without_a_key() {
+    if !needs("zsh") {
+        return;
+    }
+    let sandbox = two_environments().another_home("other");
+    let folder = Path::new(env!("CARGO_BIN_EXE_vault")).parent().expect("its folder");
+    let mut zsh = sandbox.program("zsh", ["-f", "-i"]).on_terminal();
+    zsh.type_line(&format!("PATH={}:$PATH", folder.display()));
+    zsh.type_line(
+        "autoload -Uz compinit; compinit -u -D; source <(vault completions zsh); print read''y",
+    );
+    zsh.expect("ready");
+    zsh.type_raw("vault get T\t");
+    zsh.expect("vault get TOKEN");
+    zsh.type_raw("\x15vault list -e sta\t");
+    zsh.expect("vault list -e staging");
+    zsh.type_raw("\x15vault members -e production,\x15vault revo\t");
+    zsh.expect("vault revoke");
+    zsh.type_raw("\x15exit\r");
+    zsh.expect_end();
+}
+
+#[test]
 fn the_scripts_are_read_by_the_other_shells_and_an_unknown_shell_is_told() {
     let sandbox = two_environments();
     let script = |shell: &str| sandbox.vault(["completions", shell]).run().success().stdout;

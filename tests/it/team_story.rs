@@ -175,7 +175,7 @@ fn a_leaver_opens_nothing_new_and_what_she_knew_is_on_record() {
     push(bob, "a new value");
     pull(eve);
     read(eve).run().expect_that(4, "no access", |output| {
-        output.out().is_empty() && output.err().contains("ask one of its members")
+        output.out().is_empty() && output.err().contains("asks its members")
     });
     pull(alice);
     let exposures = &status(alice)["exposures"][0];

@@ -205,7 +205,7 @@ pub(crate) const LOSSES: &str = "hint: add `-y` to drop them\n";
 /// What is said where no source has a key.
 pub(crate) const NO_KEY: &str = "vault: no private key: no VAULT_KEY, VAULT_KEY_FILE, \
      VAULT_KEY_COMMAND or credential, and no identity file\n\
-     hint: name your key by `VAULT_KEY_FILE`; who has none yet makes one with `vault key new`\n";
+     hint: name your key by `VAULT_KEY_FILE`; who has none yet asks for access with `vault request`, which makes one\n";
 
 /// The hint to every vouch that does not fit.
 pub(crate) const NOT_VOUCHED: &str = "was added or altered by somebody without a key, or the list \

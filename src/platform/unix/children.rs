@@ -299,7 +299,7 @@ fn system_signal(signal: Signal) -> rustix::process::Signal {
 
 /// Hours, minutes and seconds of the local time at `seconds` since 1970.
 pub(crate) fn local_time(seconds: u64) -> (u8, u8, u8) {
-    let time = libc::time_t::try_from(seconds).unwrap_or_default();
+    let time = seconds.try_into().unwrap_or_default();
     // SAFETY: `tm` is plain numbers and a pointer, for which zeros are a value; localtime_r(3) writes it.
     let parts = unsafe {
         let mut parts: libc::tm = std::mem::zeroed();

@@ -101,8 +101,7 @@ impl Candidate<'_> {
     /// What there is to remember of it.
     pub(crate) fn seen(self) -> Seen {
         let Self { place, file, opened } = self;
-        let mut known = Known::new(file);
-        known.learn(file);
+        let known = Known::of(file);
         Seen { place: place.clone(), id: hex(&file.id), fingerprint: opened.fingerprint(), known }
     }
 }
@@ -165,6 +164,8 @@ pub(crate) enum Odd {
     OtherName(MemberName, MemberName),
     /// An entry of the ledger is gone, or has another key.
     Unrecorded(FormerName),
+    /// There is an entry of the ledger that was not there when the data key was accepted.
+    Recorded(FormerName),
 }
 
 /// Why a file is not to be believed.
@@ -332,7 +333,7 @@ impl Memory {
         match keys.get_mut(&fingerprint) {
             Some(known) => {
                 (known.abandoned, known.noted) = (false, false);
-                known.grow(new.members, new.former);
+                known.grow(new.members);
             }
             None => drop(keys.insert(fingerprint.clone(), new)),
         }
@@ -464,11 +465,9 @@ impl Memory {
 fn as_before(known: &Known, file: &VaultFile) -> Verdict {
     let odd = known.members.iter().filter_map(|(name, key)| odd(name.parse().ok()?, key, file));
     let unrecorded = known.dropped(file).into_iter().map(|(entry, _)| Odd::Unrecorded(entry));
-    let odd = odd.chain(unrecorded).collect();
-    let is_new = |name: &str| !known.members.contains_key(name);
-    let is_unknown_entry = |name: &str| !known.former.contains_key(name);
-    let grown = file.members.keys().any(|name| is_new(name.as_str()))
-        || file.former.keys().any(|name| is_unknown_entry(name.as_str()));
+    let added = file.former.keys().filter(|entry| !known.former.contains_key(entry.as_str()));
+    let odd = odd.chain(unrecorded).chain(added.cloned().map(Odd::Recorded)).collect();
+    let grown = file.members.keys().any(|name| !known.members.contains_key(name.as_str()));
     Verdict::Known { odd, grown }
 }
 
@@ -510,27 +509,22 @@ impl Known {
             .collect()
     }
 
-    /// What the file says is known, too.
-    fn learn(&mut self, file: &VaultFile) {
+    /// What a file says, all of it.
+    fn of(file: &VaultFile) -> Self {
         let members = file.members.iter();
         let former = file.former.iter();
-        self.grow(
-            members.map(|(name, one)| (name.to_string(), one.key.as_str().to_owned())),
-            former.map(|(name, one)| (name.to_string(), one.key.as_str().to_owned())),
-        );
+        Self {
+            members: members.map(|(name, one)| (name.to_string(), one.key.to_string())).collect(),
+            former: former.map(|(name, one)| (name.to_string(), one.key.to_string())).collect(),
+            ..Self::new(file)
+        }
     }
 
-    /// Under one data key, members and ledger only grow; the first key of a name stays.
-    fn grow(
-        &mut self,
-        members: impl IntoIterator<Item = (String, String)>,
-        former: impl IntoIterator<Item = (String, String)>,
-    ) {
+    /// Under one data key the members only grow, and the first key of a name stays. The ledger is what it was
+    /// when the data key was accepted: only a rotation writes into it.
+    fn grow(&mut self, members: impl IntoIterator<Item = (String, String)>) {
         for (name, key) in members {
             self.members.entry(name).or_insert(key);
-        }
-        for (name, key) in former {
-            self.former.entry(name).or_insert(key);
         }
     }
 }
