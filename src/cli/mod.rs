@@ -146,9 +146,7 @@ fn start(arguments: &[OsString], outside: Outside) -> u8 {
     if outside.get(completions::VARIABLE).is_some() {
         return complete(arguments, &outside);
     }
-    let bare = Cli { globals: GlobalArgs::default(), command: Command::Overview };
-    let understood = if arguments.len() == 1 { Some(bare) } else { understood(arguments) };
-    let Some(cli) = understood else { return not_understood(arguments, &outside) };
+    let Some(cli) = understood(arguments) else { return not_understood(arguments, &outside) };
     let color = cli.globals.color();
     let GlobalArgs {
         app_root,
@@ -222,6 +220,9 @@ fn dispatch(command: &Command, context: &Context) -> Result<u8> {
 }
 
 fn understood(arguments: &[OsString]) -> Option<Cli> {
+    if arguments.len() == 1 {
+        return Some(Cli { globals: GlobalArgs::default(), command: Command::Overview });
+    }
     plain_run(arguments).or_else(|| Cli::try_parse_from(arguments).ok())
 }
 

@@ -235,6 +235,13 @@ impl Context {
         Ok(new)
     }
 
+    fn tell_once(&self, told: &str, hint: &str) {
+        if self.is_news(told) {
+            self.ui.warn(told);
+            self.ui.hint(hint);
+        }
+    }
+
     fn tell_odd(&self, odd: &Odd, environment: &EnvName) {
         let (name, told) = match odd {
             Odd::Unrecorded(entry) => {
@@ -242,23 +249,16 @@ impl Context {
                     "{environment}: the record of {}, who was removed, is gone",
                     entry.member()
                 );
-                if self.is_news(&told) {
-                    self.ui.warn(&told);
-                    self.ui.hint(&format!("`vault rotate {environment}` writes it again"));
-                }
-                return;
+                return self
+                    .tell_once(&told, &format!("`vault rotate {environment}` writes it again"));
             }
             Odd::Recorded(entry) => {
                 let told = format!(
                     "{environment}: a record that {} was removed stands there, which this data key did not have",
                     entry.member()
                 );
-                if self.is_news(&told) {
-                    self.ui.warn(&told);
-                    self.ui
-                        .hint("look at the file's last changes in git: only a rotation writes one");
-                }
-                return;
+                let hint = "look at the file's last changes in git: only a rotation writes one";
+                return self.tell_once(&told, hint);
             }
             Odd::Gone(name) => {
                 (name, format!("{name} was removed from the file and still holds its data key"))
@@ -274,11 +274,8 @@ impl Context {
                 format!("the key that this machine knows as {name}'s stands under the name {now}"),
             ),
         };
-        let told = format!("{environment}: {told}");
-        if self.is_news(&told) {
-            self.ui.warn(&told);
-            self.ui.hint(&format!("`vault revoke {name} -e {environment}` ends that"));
-        }
+        let hint = format!("`vault revoke {name} -e {environment}` ends that");
+        self.tell_once(&format!("{environment}: {told}"), &hint);
     }
 }
 

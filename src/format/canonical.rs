@@ -30,7 +30,7 @@ pub(super) fn read(text: &str, environment: &EnvName) -> Option<VaultFile> {
         environment: own_name(("environment", 0), Some(text.field("environment")?), environment)
             .ok()?,
         id: bytes_of(("id", 0), Some(text.field("id")?)).ok()?,
-        made: time(text.plain()?.strip_prefix("made = ")?)?,
+        made: integer(text.plain()?.strip_prefix("made = ")?).filter(|time| *time < TIME_LIMIT)?,
         members: BTreeMap::new(),
         former: BTreeMap::new(),
         requests: BTreeMap::new(),
@@ -64,11 +64,12 @@ fn each_once<K: Ord, V>(list: Vec<(K, V)>) -> Option<BTreeMap<K, V>> {
     (map.len() == count).then_some(map)
 }
 
-/// As TOML has it: no sign, no leading zero.
-fn time(digits: &str) -> Option<u64> {
+/// A number as TOML has it and our writers write it: no sign, no leading zero, at most that of an i64.
+pub(crate) fn integer(digits: &str) -> Option<u64> {
     let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
     let leading_zero = digits.len() > 1 && digits.starts_with('0');
-    digits.parse().ok().filter(|time| plain && !leading_zero && *time < TIME_LIMIT)
+    let number = digits.parse().ok().filter(|number: &u64| i64::try_from(*number).is_ok());
+    number.filter(|_| plain && !leading_zero)
 }
 
 /// The lines that are left, and what the limits of format.md count.

@@ -16,6 +16,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub(crate) use self::canonical::integer;
 pub(crate) use self::change::{NewFile, Rotation};
 pub use self::data_key::Fingerprint;
 pub(crate) use self::data_key::{Expected, unhex};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Here, Known, Memory, Place};
+use crate::format::integer;
 use crate::vars::hex;
 
 /// The first line of the file in which it is kept.
@@ -119,14 +120,6 @@ fn flag(value: Option<&str>) -> Option<bool> {
         Some("true") => Some(true),
         Some(_) => None,
     }
-}
-
-fn integer(value: &str) -> Option<u64> {
-    let plain = value.bytes().all(|byte| byte.is_ascii_digit());
-    let leading_zero = value.len() > 1 && value.starts_with('0');
-    // What TOML can say at all.
-    let number = value.parse().ok().filter(|number: &u64| i64::try_from(*number).is_ok());
-    number.filter(|_| plain && !leading_zero)
 }
 
 /// A string between quotes without anything that TOML would read otherwise.
