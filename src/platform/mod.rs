@@ -3,11 +3,14 @@
 //! `unix` and `windows` offer the same functions; nothing above this room has a `cfg` for a system.
 
 mod alloc;
+#[cfg_attr(windows, allow(dead_code, reason = "signals end nothing there"))]
 mod key;
 mod machine;
 #[cfg(not(target_os = "linux"))]
 mod no_world;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux uses all of it"))]
 mod shared;
+#[cfg_attr(windows, allow(dead_code, reason = "signals end nothing there"))]
 mod signal;
 mod stack;
 #[cfg(unix)]

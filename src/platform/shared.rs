@@ -40,7 +40,6 @@ pub(crate) enum Interest {
 
 /// On which side of the border this process is.
 #[derive(Debug)]
-#[cfg_attr(windows, allow(dead_code, reason = "the other systems have an inside"))]
 pub(crate) enum Sandbox {
     /// Inside, as process 1. What was to be done is done here.
     Inside,
@@ -50,7 +49,6 @@ pub(crate) enum Sandbox {
 
 /// Where the files are that a command gets paths of.
 #[derive(Debug, Clone, Copy)]
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has such places"))]
 pub(crate) enum FilePlace<'a> {
     /// In memory, without a name.
     Memory,

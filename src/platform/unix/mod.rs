@@ -166,8 +166,12 @@ pub(crate) fn set_mode_like(file: &File, old: Option<&Metadata>) -> io::Result<(
 
 /// The permission bits that new files don't get. None where there are no such bits.
 #[expect(clippy::unnecessary_wraps, reason = "one system has none")]
+#[cfg_attr(
+    target_os = "linux",
+    expect(clippy::useless_conversion, reason = "on macOS they are of another size")
+)]
 pub(crate) fn file_mask() -> Option<u32> {
-    Some(umask().bits())
+    Some(umask().bits().into())
 }
 
 /// The umask can only be read by setting it; nobody else creates files meanwhile.
@@ -248,11 +252,13 @@ pub(crate) fn with_quiet_terminal<T>(ask: impl FnOnce() -> io::Result<T>) -> io:
 }
 
 /// The terminal as it was before a program had it that may not put it back itself.
+#[cfg(target_os = "linux")]
 pub(crate) struct Terminal {
     device: OwnedFd,
     settings: rustix::termios::Termios,
 }
 
+#[cfg(target_os = "linux")]
 impl Terminal {
     /// The terminal that there is to ask on, if there is one.
     pub(crate) fn as_it_is() -> Option<Self> {

@@ -3,7 +3,10 @@
 //!
 //! That first one only waits. It is not this program's work that runs there, because the kernel treats it
 //! apart: signals that it does not catch don't reach it.
-#![expect(unsafe_code, reason = "fork(2), while there is one thread")]
+#![cfg_attr(
+    any(target_os = "linux", target_os = "android"),
+    expect(unsafe_code, reason = "fork(2), while there is one thread")
+)]
 
 use std::io;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -11,7 +14,9 @@ use std::io::{Read as _, Write as _};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use std::os::unix::net::UnixStream;
 
-use crate::platform::{Exit, Sandbox, StepRefused};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::platform::Exit;
+use crate::platform::{Sandbox, StepRefused};
 
 /// What asks a process to end, and is passed on into the sandbox.
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -35,6 +35,7 @@ pub(crate) fn spawn_beside<'a>(
     _: &Path,
     _: &[OsString],
     _: &(impl Iterator<Item = (&'a OsString, &'a OsString)> + Clone),
+    _: bool,
 ) -> io::Result<(Pid, Vec<Stream>)> {
     not_here()
 }
@@ -118,6 +119,12 @@ impl Signals {
     #[expect(clippy::unused_self, reason = "the other systems have something to show")]
     pub(crate) fn handle(&self) -> Handle<'_> {
         PhantomData
+    }
+
+    /// There is no such signal.
+    #[expect(clippy::unused_self, reason = "the other systems know")]
+    pub(crate) fn child_was_ignored(&self) -> bool {
+        false
     }
 
     /// None came.

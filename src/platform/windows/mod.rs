@@ -10,10 +10,10 @@ use std::io;
 use std::path::Path;
 
 pub(crate) use self::children::{
-    FolderHandle, Owner, environment_limit, executable, find_in_default_path, forget_variable,
-    group_and_others, harden, lock_folder, make_private_folders, open_for_reading, os_string,
-    owner, reap_children, replace_process, set_mode_like, shell_status, sync_folder,
-    terminal_is_there, tighten, with_quiet_terminal,
+    Connection, Guard, Handle, Listener, Pid, Signals, adopt_orphans, children,
+    default_runtime_folder, end_by_signal, enter_sandbox, folder_identity, group_is_alive, handle,
+    local_time, output_file, output_handle, pipe, reap, set_terminal_size, signal_group,
+    signal_process, spawn, spawn_beside, status_of, terminal_size, wait_for,
 };
 pub(crate) use self::screen::{Console, Keyboard};
 use super::Ended;

@@ -69,8 +69,13 @@ impl Terminal {
 
     #[track_caller]
     pub(super) fn open(mut command: Command, label: String) -> Self {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+        // Children of other tests may start between two calls.
+        #[cfg(target_os = "linux")]
+        let flags = flags | OpenptFlags::CLOEXEC;
         let master = openpt(flags).expect("a pseudo-terminal");
+        #[cfg(not(target_os = "linux"))]
+        rustix::io::fcntl_setfd(&master, rustix::io::FdFlags::CLOEXEC).expect("its flags");
         grantpt(&master).expect("its other end for us");
         unlockpt(&master).expect("its other end unlocked");
         let name = ptsname(&master, Vec::new()).expect("its name");
