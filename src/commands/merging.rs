@@ -100,7 +100,7 @@ struct Judge<'a> {
     project: &'a Project,
     context: &'a Context,
     expected: Option<&'a Expected>,
-    memory: Option<Memory>,
+    memory: Option<Memory<'static>>,
 }
 
 impl Judge<'_> {
@@ -124,7 +124,7 @@ impl Judge<'_> {
 fn admit(
     version: &Version,
     others: &[&VaultFile],
-    memory: &mut Memory,
+    memory: &mut Memory<'_>,
     project: &Project,
 ) -> Result<()> {
     let Version { vault, opened } = version;

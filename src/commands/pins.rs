@@ -114,7 +114,7 @@ impl Context {
     pub(super) fn remember(
         &self,
         path: &Path,
-        change: impl FnOnce(&mut Memory) -> Result<()>,
+        change: impl FnOnce(&mut Memory<'_>) -> Result<()>,
     ) -> Result<()> {
         match self.remember_or_fail(path, change) {
             Err(error) if error.kind() == Kind::Failed => {
@@ -130,7 +130,7 @@ impl Context {
     pub(super) fn remember_or_fail(
         &self,
         path: &Path,
-        change: impl FnOnce(&mut Memory) -> Result<()>,
+        change: impl FnOnce(&mut Memory<'_>) -> Result<()>,
     ) -> Result<()> {
         state::update(path, |text| {
             let text = text.unwrap_or_default();
@@ -141,13 +141,13 @@ impl Context {
     }
 
     /// The whole memory, for what concerns more than one file.
-    pub(super) fn memory(&self) -> Result<Memory> {
+    pub(super) fn memory(&self) -> Result<Memory<'static>> {
         let Some(path) = self.memory_path().filter(|_| self.outside.get("VAULT_PIN").is_none())
         else {
             return Ok(Memory::default());
         };
         let text = state::read(&path)?.unwrap_or_default();
-        Memory::parse(&text, None).ok_or_else(|| damaged(&path))
+        Memory::parse_owned(&text).ok_or_else(|| damaged(&path))
     }
 
     /// Where the memory lies. None where there is no home folder.
@@ -181,7 +181,7 @@ impl Context {
     fn heard(
         &self,
         project: &Project,
-        memory: &Memory,
+        memory: &Memory<'_>,
         candidate: Candidate<'_>,
         (vault, purpose): (&Vault, Purpose),
         aloud: bool,

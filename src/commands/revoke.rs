@@ -42,7 +42,7 @@ struct Wanted {
     name: MemberName,
     keep: BTreeSet<MemberName>,
     without: BTreeSet<MemberName>,
-    memory: Memory,
+    memory: Memory<'static>,
     /// The keys that he has anywhere, by the files and by what this machine remembers.
     keys: BTreeSet<PublicKey>,
 }

@@ -109,6 +109,6 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> Result<u8> {
     }
     match Patterns::of(&loaded.secret) {
         Some(hidden) => run_beside(&program, &args.command, &child, &Arc::new(hidden)),
-        None => replace(&program, &args.command, child),
+        None => replace(&program, &args.command, &child),
     }
 }

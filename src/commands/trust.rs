@@ -129,7 +129,7 @@ fn abandon(
     let place = place(project, environment);
     // A clone of which nothing is remembered yet. A file that can't be read is no hindrance.
     let id = project.find(environment).ok().flatten().map(|vault| vault.file.id);
-    let forget = |memory: &mut Memory| {
+    let forget = |memory: &mut Memory<'_>| {
         memory.abandon(&place, id, expected).ok_or_else(|| {
             Error::not_found(format!("{environment}: no such data key was accepted here"))
                 .about(environment)

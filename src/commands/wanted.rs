@@ -19,7 +19,7 @@ use crate::vars::dotenv::honcho;
 use crate::vars::name::{EnvName, VarName, nearest, shown};
 use crate::vault::ENVS_FOLDER;
 use crate::vault::settings::Settings;
-use crate::vault::{Key, Project, missing};
+use crate::vault::{Key, Project, Vault, missing};
 
 /// One name of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,9 @@ pub(crate) struct Loaded {
     pub(crate) secret: Vars,
     /// Lines of dotenv files that count for nothing.
     pub(crate) notices: Vec<String>,
+    /// The environments without their values. They are kept, because a command would have to wait for their
+    /// blocks to be freed one by one, and when it has taken over there is nothing to free.
+    rest: Vec<Vault>,
     /// Opening may have started a plugin.
     pub(crate) used_a_plugin: bool,
 }
@@ -280,7 +283,8 @@ impl Wanted {
                         Some(key) => key,
                         none => none.insert(context.key()?),
                     };
-                    let (vars, files) = decrypt(context, project, &self.settings, name, key)?;
+                    let (vars, files, rest) = decrypt(context, project, &self.settings, name, key)?;
+                    loaded.rest.push(rest);
                     if hides {
                         loaded.secret.overlay(vars.clone());
                     }
@@ -358,15 +362,15 @@ fn read_file(path: &Path, loaded: &mut Loaded) -> Result<()> {
     Ok(())
 }
 
-/// The variables of an environment, and the names of those that are files.
+/// The variables of an environment, the names of those that are files, and the rest of it.
 fn decrypt(
     context: &Context,
     project: &Project,
     settings: &Settings,
     environment: &EnvName,
     key: &Key,
-) -> Result<(Vars, BTreeSet<VarName>)> {
-    let vault = project.read(environment)?;
+) -> Result<(Vars, BTreeSet<VarName>, Vault)> {
+    let mut vault = project.read(environment)?;
     let opened = context.unlock(project, &vault, key, Purpose::Read)?;
     // Names are judged before anything is decrypted.
     for name in vault.file.secrets.keys() {
@@ -377,5 +381,5 @@ fn decrypt(
         })?;
     }
     let files = vault.file_names().cloned().collect();
-    Ok((vault.into_vars(&opened)?, files))
+    Ok((vault.take_vars(&opened)?, files, vault))
 }

@@ -15,6 +15,7 @@ use super::plugin::{Interaction, PluginAccess};
 use super::{hkdf, plugin, sha256, unlock};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
+use crate::vars::every_byte;
 
 /// How an encrypted file of age begins.
 const AGE_BINARY: &str = "age-encryption.org/";
@@ -119,15 +120,16 @@ impl fmt::Display for PublicKey {
 }
 
 fn is_public_key_shape(text: &str) -> bool {
-    let age = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+._-".contains(&b);
-    let base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
-    let body =
-        |rest: &str, allowed: &dyn Fn(u8) -> bool| !rest.is_empty() && rest.bytes().all(allowed);
+    let age = |b: u8| {
+        b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'.' | b'_' | b'-')
+    };
+    let base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+    let of_ssh = || text.strip_prefix("ssh-ed25519 ").or_else(|| text.strip_prefix("ssh-rsa "));
     text.len() <= PUBLIC_KEY_LIMIT
-        && (text.strip_prefix("age1").is_some_and(|rest| body(rest, &age))
-            || ["ssh-ed25519 ", "ssh-rsa "]
-                .iter()
-                .any(|prefix| text.strip_prefix(prefix).is_some_and(|rest| body(rest, &base64))))
+        && match text.strip_prefix("age1") {
+            Some(rest) => !rest.is_empty() && every_byte(rest, age),
+            None => of_ssh().is_some_and(|rest| !rest.is_empty() && every_byte(rest, base64)),
+        }
 }
 
 fn exactly_32(mut bytes: impl Iterator<Item = u8>) -> Option<[u8; 32]> {

@@ -37,26 +37,37 @@ pub(crate) fn hkdf<const N: usize>(key: &[u8], info: &[&[u8]]) -> Zeroizing<[u8;
     out
 }
 
-/// HMAC-SHA256 over the concatenation of `parts`.
-pub(crate) fn mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
-    started_mac(key, parts).finalize().into_bytes().into()
-}
+/// A key of HMAC-SHA256 (RFC 2104), already mixed into the two hashes that each tag begins with. It doesn't wipe
+/// itself: its place is the stack, which is wiped at the end.
+pub(crate) struct MacKey(Hmac<Sha256>);
 
-/// Whether `tag` is [`mac`] over `parts`, compared in constant time.
-pub(crate) fn mac_matches(key: &[u8; 32], parts: &[&[u8]], tag: &[u8]) -> bool {
-    started_mac(key, parts).verify_slice(tag).is_ok()
-}
-
-fn started_mac(key: &[u8; 32], parts: &[&[u8]]) -> Hmac<Sha256> {
-    // HMAC fills a short key up with zeros to the block of its hash (RFC 2104, section 2).
-    let mut block = Zeroizing::new([0; 64]);
-    let (start, _) = block.split_at_mut(key.len());
-    start.copy_from_slice(key);
-    let mut mac = <Hmac<Sha256> as hmac::digest::KeyInit>::new((&*block).into());
-    for part in parts {
-        mac.update(part);
+impl MacKey {
+    /// Gets it ready: as much work as for 128 bytes of a message.
+    pub(crate) fn new(key: &[u8; 32]) -> Self {
+        // HMAC fills a short key up with zeros to the block of its hash (RFC 2104, section 2).
+        let mut block = Zeroizing::new([0; 64]);
+        let (start, _) = block.split_at_mut(key.len());
+        start.copy_from_slice(key);
+        Self(<Hmac<Sha256> as hmac::digest::KeyInit>::new((&*block).into()))
     }
-    mac
+
+    /// The tag over the concatenation of `parts`.
+    pub(crate) fn tag(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.over(parts).finalize().into_bytes().into()
+    }
+
+    /// Whether `tag` is that over `parts`, compared in constant time.
+    pub(crate) fn matches(&self, parts: &[&[u8]], tag: &[u8]) -> bool {
+        self.over(parts).verify_slice(tag).is_ok()
+    }
+
+    fn over(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
+        for part in parts {
+            mac.update(part);
+        }
+        mac
+    }
 }
 
 /// SHA-256 over the concatenation of `parts`.
@@ -80,19 +91,19 @@ pub(crate) fn encrypt(
         .ok()
 }
 
-/// The plaintext, if key, nonce, associated data and ciphertext belong together.
-pub(crate) fn decrypt(
+/// Decrypts a ciphertext with its tag in its place, and gives the plaintext. None if key, nonce and associated
+/// data don't belong to it; then it is as it was.
+pub(crate) fn decrypt<'c>(
     key: &[u8; 32],
     nonce: &[u8; 24],
     associated: &[u8],
-    cipher: &[u8],
-) -> Option<Zeroizing<Vec<u8>>> {
-    let (cipher, tag) = cipher.split_last_chunk::<16>()?;
-    let mut plain = Zeroizing::new(cipher.to_vec());
+    cipher: &'c mut [u8],
+) -> Option<&'c mut [u8]> {
+    let (text, tag) = cipher.split_last_chunk_mut::<16>()?;
     XChaCha20Poly1305::new(key.into())
-        .decrypt_in_place_detached(nonce.into(), associated, &mut plain, tag.into())
+        .decrypt_in_place_detached(nonce.into(), associated, text, (&*tag).into())
         .ok()?;
-    Some(plain)
+    Some(text)
 }
 
 #[cfg(test)]
@@ -118,15 +129,19 @@ mod tests {
     fn a_changed_bit_anywhere_is_noticed() {
         let (key, nonce) = (random(), random());
         let cipher = encrypt(&key, &nonce, b"name", b"value").unwrap();
-        assert_eq!(decrypt(&key, &nonce, b"name", &cipher).unwrap()[..], b"value"[..]);
-        assert!(decrypt(&key, &nonce, b"other", &cipher).is_none());
+        let mut plain = cipher.clone();
+        assert_eq!(decrypt(&key, &nonce, b"name", &mut plain).unwrap()[..], b"value"[..]);
+        let mut same = cipher.clone();
+        assert!(decrypt(&key, &nonce, b"other", &mut same).is_none());
+        assert_eq!(same, cipher, "nothing is decrypted that isn't genuine");
         for at in 0..cipher.len() {
             let mut bad = cipher.clone();
             bad[at] ^= 1;
-            assert!(decrypt(&key, &nonce, b"name", &bad).is_none());
+            assert!(decrypt(&key, &nonce, b"name", &mut bad).is_none());
         }
-        let tag = mac(&key, &[b"a", b"b"]);
-        assert!(mac_matches(&key, &[b"ab"], &tag));
-        assert!(!mac_matches(&key, &[b"ab"], &tag[..31]));
+        let key = MacKey::new(&key);
+        let tag = key.tag(&[b"a", b"b"]);
+        assert!(key.matches(&[b"ab"], &tag));
+        assert!(!key.matches(&[b"ab"], &tag[..31]));
     }
 }

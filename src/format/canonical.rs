@@ -104,8 +104,9 @@ impl<'t> Text<'t> {
     /// The next line as `field = "string"`.
     fn pair(&mut self) -> Option<(&'t str, &'t str)> {
         let line = self.line()?;
-        let (field, string) = line.split_once(' ')?;
-        let string = string.strip_prefix("= \"")?.strip_suffix('"')?;
+        // Its name is short: a search for the blank would get ready longer than it looks.
+        let (field, string) = line.split_at_checked(line.bytes().position(|byte| byte == b' ')?)?;
+        let string = string.strip_prefix(" = \"")?.strip_suffix('"')?;
         self.count(line.len() - string.len())?;
         Some((field, string))
     }

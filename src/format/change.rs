@@ -101,12 +101,7 @@ impl VaultFile {
         plugins: &PluginAccess,
     ) -> Result<(), Fault> {
         let block = {
-            let binding = Binding {
-                environment: &self.environment,
-                id: &self.id,
-                keys: &opened.keys,
-                ledger: ledger_digest(&self.former),
-            };
+            let binding = Binding::of(self, &opened.keys);
             binding.member(name, new, &opened.data_key, &self.author(opened)?, plugins)?
         };
         self.members.insert(name.clone(), block);
@@ -127,8 +122,7 @@ impl VaultFile {
     ) -> Result<(Self, Opened), Fault> {
         let data_key = DataKey::generate();
         let keys = Keys::derive(&data_key, &id, &new.environment, new.made);
-        let mut binding =
-            Binding { environment: &new.environment, id: &id, keys: &keys, ledger: [0; 32] };
+        let mut binding = Binding::new(&new.environment, &id, &keys, [0; 32]);
         let former: BTreeMap<FormerName, Former> = new
             .former
             .into_iter()

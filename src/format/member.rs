@@ -6,13 +6,14 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
 use super::data_key::{DataKey, KEY_ID_LEN, Keys};
 use super::{Fault, TIME_LIMIT, VaultFile, lp};
-use crate::crypto;
 use crate::crypto::keys::{Identity, PublicKey};
 use crate::crypto::plugin::PluginAccess;
+use crate::crypto::{self, MacKey};
 use crate::vars::name::{EnvName, MemberName};
 
 /// key-id and HMAC-SHA256.
@@ -150,6 +151,9 @@ pub(crate) struct Author<'a> {
     pub(crate) key: &'a PublicKey,
 }
 
+/// What is authenticated of one block: for each, so mostly on the stack.
+type Row = SmallVec<[u8; 1024]>;
+
 /// What every block of a file is bound to.
 pub(super) struct Binding<'a> {
     pub(super) environment: &'a EnvName,
@@ -157,9 +161,26 @@ pub(super) struct Binding<'a> {
     pub(super) keys: &'a Keys,
     /// The digest over all former entries.
     pub(super) ledger: [u8; 32],
+    /// The key of every vouch.
+    vouching: MacKey,
 }
 
-impl Binding<'_> {
+impl<'a> Binding<'a> {
+    /// That of the blocks in a file.
+    pub(super) fn of(file: &'a VaultFile, keys: &'a Keys) -> Self {
+        Self::new(&file.environment, &file.id, keys, ledger_digest(&file.former))
+    }
+
+    /// That of the blocks in a file that is yet to be made.
+    pub(super) fn new(
+        environment: &'a EnvName,
+        id: &'a [u8; 16],
+        keys: &'a Keys,
+        ledger: [u8; 32],
+    ) -> Self {
+        Self { environment, id, keys, ledger, vouching: MacKey::new(&keys.vouch) }
+    }
+
     /// Seals the data key to a new member and vouches for the block.
     pub(super) fn member(
         &self,
@@ -178,7 +199,7 @@ impl Binding<'_> {
             .key
             .x25519()
             .and_then(|_| self.proof_key(author.identity, author.key, &new.key, &new.key))
-            .map(|key| crypto::mac(&key, &self.proof_parts()));
+            .map(|key| MacKey::new(&key).tag(&self.proof_parts()));
         let mut member = Member {
             key: new.key,
             locked: new.locked,
@@ -189,33 +210,33 @@ impl Binding<'_> {
             vouch: [0; VOUCH_LEN],
             line: 0,
         };
-        member.vouch = self.vouch(&self.member_parts(name, &member).concat());
+        member.vouch = self.vouch(&self.member_message(name, &member));
         Ok(member)
     }
 
     /// Vouches for an entry of the ledger.
     pub(super) fn former(&self, name: &FormerName, key: PublicKey) -> Former {
-        let vouch = self.vouch(&former_parts(name, &key).concat());
+        let vouch = self.vouch(&former_message(name, &key));
         Former { key, vouch, line: 0 }
     }
 
     /// Checks the vouch of a member.
     pub(super) fn check_member(&self, name: &MemberName, member: &Member) -> Result<(), Fault> {
-        let parts = self.member_parts(name, member).concat();
-        self.check(&parts, &member.vouch, member.line, &format!("member {name}"))
+        let message = self.member_message(name, member);
+        self.check(&message, &member.vouch, member.line, || format!("member {name}"))
     }
 
     /// Checks the vouch of a former entry.
     pub(super) fn check_former(&self, name: &FormerName, former: &Former) -> Result<(), Fault> {
-        let parts = former_parts(name, &former.key).concat();
-        self.check(&parts, &former.vouch, former.line, &format!("the former member {name}"))
+        let message = former_message(name, &former.key);
+        self.check(&message, &former.vouch, former.line, || format!("the former member {name}"))
     }
 
     fn vouch(&self, message: &[u8]) -> [u8; VOUCH_LEN] {
         let mut vouch = [0; VOUCH_LEN];
         let (key_id, tag) = vouch.split_at_mut(KEY_ID_LEN);
         key_id.copy_from_slice(&self.keys.key_id);
-        tag.copy_from_slice(&crypto::mac(&self.keys.vouch, &[message]));
+        tag.copy_from_slice(&self.vouching.tag(&[message]));
         vouch
     }
 
@@ -224,35 +245,35 @@ impl Binding<'_> {
         message: &[u8],
         vouch: &[u8; VOUCH_LEN],
         line: usize,
-        what: &str,
+        what: impl Fn() -> String,
     ) -> Result<(), Fault> {
         let (key_id, tag) = vouch.split_at(KEY_ID_LEN);
         if key_id != self.keys.key_id {
-            return Err(Fault::earlier_key(Some(line), what));
+            return Err(Fault::earlier_key(Some(line), &what()));
         }
-        if !crypto::mac_matches(&self.keys.vouch, &[message], tag) {
+        if !self.vouching.matches(&[message], tag) {
             return Err(Fault::integrity(
                 Some(line),
-                format!("{what} was added or altered by somebody without a key, or the list of former members was"),
+                format!("{} was added or altered by somebody without a key, or the list of former members was", what()),
             )
             .hint("look at the last changes of this file in git, and take back the one that nobody can explain"));
         }
         Ok(())
     }
 
-    fn member_parts(&self, name: &MemberName, member: &Member) -> [Vec<u8>; 9] {
-        let optional = |bytes: Option<&[u8]>| with_length(bytes.unwrap_or_default());
-        [
-            with_length(b"member"),
-            with_length(name.as_str().as_bytes()),
-            with_length(member.key.as_str().as_bytes()),
-            optional(member.locked.as_deref()),
-            with_length(&member.sealed),
-            with_length(member.by.as_str().as_bytes()),
-            optional(member.issued_by.as_ref().map(|name| name.as_str().as_bytes())),
-            optional(member.proof.as_ref().map(|proof| &proof[..])),
-            with_length(&self.ledger),
-        ]
+    /// What a member's vouch is a tag over.
+    fn member_message(&self, name: &MemberName, member: &Member) -> Row {
+        with_lengths(&[
+            b"member",
+            name.as_str().as_bytes(),
+            member.key.as_str().as_bytes(),
+            member.locked.as_deref().unwrap_or_default(),
+            &member.sealed,
+            member.by.as_str().as_bytes(),
+            member.issued_by.as_ref().map_or("", MemberName::as_str).as_bytes(),
+            member.proof.as_ref().map(<[u8; 32]>::as_slice).unwrap_or_default(),
+            &self.ledger,
+        ])
     }
 
     /// The key of the proof that `by` gives to `member`, from the private key of either.
@@ -263,15 +284,13 @@ impl Binding<'_> {
         member: &PublicKey,
         other: &PublicKey,
     ) -> Option<Zeroizing<[u8; 32]>> {
-        let lengthed = |bytes: &[u8]| with_length(bytes);
-        let info = [
-            b"vault/1 proof".to_vec(),
-            lengthed(self.id),
-            lengthed(self.environment.as_str().as_bytes()),
-            lengthed(by.as_str().as_bytes()),
-            lengthed(member.as_str().as_bytes()),
-        ];
-        mine.shared_key(other, &info.each_ref().map(Vec::as_slice))
+        let bound_to = with_lengths(&[
+            self.id,
+            self.environment.as_str().as_bytes(),
+            by.as_str().as_bytes(),
+            member.as_str().as_bytes(),
+        ]);
+        mine.shared_key(other, &[b"vault/1 proof", &bound_to])
     }
 
     /// What the proof is a tag over: the data key, and the ledger beside it.
@@ -281,22 +300,29 @@ impl Binding<'_> {
     }
 }
 
-fn former_parts(name: &FormerName, key: &PublicKey) -> [Vec<u8>; 3] {
-    [b"former", name.as_str().as_bytes(), key.as_str().as_bytes()].map(with_length)
+/// What the vouch of a former entry is a tag over.
+fn former_message(name: &FormerName, key: &PublicKey) -> Row {
+    with_lengths(&[b"former", name.as_str().as_bytes(), key.as_str().as_bytes()])
 }
 
-fn with_length(bytes: &[u8]) -> Vec<u8> {
-    [&lp(bytes)[..], bytes].concat()
+/// The parts in a row, each behind its length.
+fn with_lengths(parts: &[&[u8]]) -> Row {
+    let mut row = Row::new();
+    row.reserve(parts.iter().map(|part| lp(part).len() + part.len()).sum());
+    for part in parts {
+        row.extend_from_slice(&lp(part));
+        row.extend_from_slice(part);
+    }
+    row
 }
 
 /// SHA-256 over the name and key of every former entry, in the order of the names.
 pub(super) fn ledger_digest(former: &BTreeMap<FormerName, Former>) -> [u8; 32] {
-    let parts: Vec<Vec<u8>> = former
+    let parts: Vec<&[u8]> = former
         .iter()
-        .flat_map(|(name, entry)| [name.as_str(), entry.key.as_str()])
-        .map(|text| with_length(text.as_bytes()))
+        .flat_map(|(name, entry)| [name.as_str().as_bytes(), entry.key.as_str().as_bytes()])
         .collect();
-    crypto::sha256(parts.iter().map(Vec::as_slice))
+    crypto::sha256([&with_lengths(&parts)[..]])
 }
 
 /// The four lines that are sealed.

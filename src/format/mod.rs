@@ -219,16 +219,11 @@ mod tests {
     #[test]
     fn both_sides_of_a_proof_compute_the_same_and_a_stranger_does_not() {
         let (file, opened, alice, bob) = made();
-        let binding = member::Binding {
-            environment: &file.environment,
-            id: &file.id,
-            keys: opened.keys(),
-            ledger: member::ledger_digest(&file.former),
-        };
+        let binding = member::Binding::of(&file, opened.keys());
         let (by, mine) = (&file.members["alice"].key, &file.members["bob"]);
         let tag = |identity: &Identity, other| {
             let key = binding.proof_key(identity, by, &mine.key, other).unwrap();
-            crate::crypto::mac(&key, &binding.proof_parts())
+            crate::crypto::MacKey::new(&key).tag(&binding.proof_parts())
         };
         assert_eq!(mine.proof, Some(tag(&alice, &mine.key)));
         assert_eq!(mine.proof, Some(tag(&bob, by)));

@@ -1,11 +1,11 @@
 //! From a file and a private key to its values, and back: the order of checks is format.md, Vouch.
 
 use super::data_key::{DataKey, Fingerprint, Keys};
-use super::member::{Binding, ledger_digest, read_seal};
+use super::member::{Binding, read_seal};
 use super::record::Content;
 use super::{Fault, Member, Record, RecordKind, VaultFile};
-use crate::crypto;
 use crate::crypto::keys::{Identity, PublicKey, Unsealed};
+use crate::crypto::{self, MacKey};
 use crate::error::Kind;
 use crate::secret::Secret;
 use crate::vars::name::{MemberName, VarName};
@@ -56,19 +56,14 @@ impl Opened {
     /// Checks my block's proof under the public key `by` (format.md, Proof).
     pub(crate) fn proof(&self, file: &VaultFile, by: &PublicKey) -> Proof {
         let Some(mine) = file.members.get(&self.me) else { return Proof::Impossible };
-        let binding = Binding {
-            environment: &file.environment,
-            id: &file.id,
-            keys: &self.keys,
-            ledger: ledger_digest(&file.former),
-        };
+        let binding = Binding::of(file, &self.keys);
         if mine.key.x25519().is_none() || by.x25519().is_none() {
             return Proof::Impossible;
         }
         let key = binding.proof_key(&self.identity, by, &mine.key, by);
         let holds = key
             .zip(mine.proof)
-            .is_some_and(|(key, proof)| crypto::mac_matches(&key, &binding.proof_parts(), &proof));
+            .is_some_and(|(key, proof)| MacKey::new(&key).matches(&binding.proof_parts(), &proof));
         if holds { Proof::Holds } else { Proof::Fails }
     }
 
@@ -81,6 +76,11 @@ impl Opened {
     /// Decrypts one value.
     pub(crate) fn read(&self, name: &VarName, record: &Record) -> Result<Content, Fault> {
         record.open(&self.keys, name)
+    }
+
+    /// As [`Opened::read`], where the record isn't needed afterwards.
+    pub(crate) fn take(&self, name: &VarName, record: Record) -> Result<Content, Fault> {
+        record.into_content(&self.keys, name)
     }
 
     /// Encrypts one value.
@@ -217,12 +217,7 @@ impl VaultFile {
                 "`made` was altered, or every member but one was put in from another version";
             return Err(Fault::integrity(None, message).hint("take the file back from git"));
         }
-        let binding = Binding {
-            environment: &self.environment,
-            id: &self.id,
-            keys: &keys,
-            ledger: ledger_digest(&self.former),
-        };
+        let binding = Binding::of(self, &keys);
         for (name, member) in &self.members {
             binding.check_member(name, member)?;
         }

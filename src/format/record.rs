@@ -1,5 +1,6 @@
 //! One value: seal, open, padding, changed, note (format.md, Record).
 
+use smallvec::SmallVec;
 use zeroize::Zeroizing;
 
 use super::data_key::{KEY_ID_LEN, Keys};
@@ -116,36 +117,45 @@ impl Record {
 
     /// Decrypts the value that stands under `name`.
     pub(crate) fn open(&self, keys: &Keys, name: &VarName) -> Result<Content, Fault> {
-        let fault = |message: &str| Fault::integrity(Some(self.line), format!("{name}: {message}"));
-        if self.key_id() != keys.key_id {
-            return Err(Fault::earlier_key(Some(self.line), &format!("the value of {name}")));
+        self.clone().into_content(keys, name)
+    }
+
+    /// As [`Record::open`], where the record isn't needed afterwards: its bytes become the value's.
+    pub(crate) fn into_content(self, keys: &Keys, name: &VarName) -> Result<Content, Fault> {
+        let key_id = self.key_id();
+        let Self { kind, changed, bytes, line } = self;
+        let mut bytes = Zeroizing::new(bytes);
+        let fault = |message: &str| Fault::integrity(Some(line), format!("{name}: {message}"));
+        if key_id != keys.key_id {
+            return Err(Fault::earlier_key(Some(line), &format!("the value of {name}")));
         }
         let altered = || {
             fault("the value was altered, or belongs to another name or environment").hint(
                 "take the value's block back from git; where that is gone, `vault unset` the name and set a new value",
             )
         };
-        let nonce = array(&self.bytes, HEAD_LEN - NONCE_LEN).ok_or_else(altered)?;
-        let cipher = self.bytes.get(HEAD_LEN..).ok_or_else(altered)?;
-        let associated = associated(self.kind, self.changed, name);
-        let mut plain =
+        let nonce = array(&bytes, HEAD_LEN - NONCE_LEN).ok_or_else(altered)?;
+        let cipher = bytes.get_mut(HEAD_LEN..).ok_or_else(altered)?;
+        let associated = associated(kind, changed, name);
+        let plain =
             crypto::decrypt(&keys.values, &nonce, &associated, cipher).ok_or_else(altered)?;
 
         let malformed = || fault("the value decrypts to something that no vault writes");
-        let (note, rest) = take(&plain).ok_or_else(malformed)?;
+        let (note, rest) = take(plain).ok_or_else(malformed)?;
         let (value, padding) = take(rest).ok_or_else(malformed)?;
         if padding.len() >= BLOCK || padding.iter().any(|byte| *byte != 0) {
             return Err(malformed());
         }
-        if let Some(message) = refusal(name, self.kind, note, value) {
+        if let Some(message) = refusal(name, kind, note, value) {
             return Err(fault(message));
         }
         let note = Zeroizing::new(std::str::from_utf8(note).map_err(|_| malformed())?.to_owned());
         // The value takes over the buffer, so that there is one copy of it, and one to wipe.
-        let (end, length) = (plain.len() - padding.len(), value.len());
-        plain.truncate(end);
-        plain.drain(..end - length);
-        Ok(Content { note, value: Secret::wiped(plain) })
+        let (length, behind) = (value.len(), padding.len() + TAG_LEN);
+        let end = bytes.len() - behind;
+        bytes.truncate(end);
+        bytes.drain(..end - length);
+        Ok(Content { note, value: Secret::wiped(bytes) })
     }
 
     /// What the child gets. Not authenticated until the record is opened.
@@ -191,9 +201,15 @@ fn refusal(name: &VarName, kind: RecordKind, note: &[u8], value: &[u8]) -> Optio
     }
 }
 
-fn associated(kind: RecordKind, changed: u64, name: &VarName) -> Vec<u8> {
+/// What a value is bound to. It is made for each of them, so mostly on the stack.
+fn associated(kind: RecordKind, changed: u64, name: &VarName) -> SmallVec<[u8; 128]> {
     let name = name.as_str().as_bytes();
-    [&[kind.byte()][..], &changed.to_le_bytes(), &lp(name), name].concat()
+    let mut parts = SmallVec::new();
+    parts.push(kind.byte());
+    parts.extend_from_slice(&changed.to_le_bytes());
+    parts.extend_from_slice(&lp(name));
+    parts.extend_from_slice(name);
+    parts
 }
 
 /// The part behind a u32 length, and what follows it.

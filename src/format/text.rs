@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use base64_simd::AsOut as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -21,6 +22,9 @@ use crate::vars::name::{EnvName, MemberName, shown};
 /// A name in the file and where it stands.
 pub(super) type Key<'a> = (&'a str, usize);
 type Value<'a> = Spanned<DeValue<'a>>;
+
+/// What a field of bytes has to be (RFC 4648, section 4).
+const BASE64: &str = "base64 with padding";
 
 impl VaultFile {
     /// Reads the text of the file that is named after `environment`.
@@ -352,13 +356,21 @@ fn time(key: Key<'_>, value: &Value<'_>) -> Result<u64, Fault> {
 }
 
 fn base64(key: Key<'_>, text: Option<&str>) -> Result<Vec<u8>, Fault> {
-    let text = not_empty(key, text, "base64 with padding")?;
-    base64_simd::STANDARD.decode_to_vec(text).map_err(|_| wrong(key, "base64 with padding"))
+    let text = not_empty(key, text, BASE64)?;
+    base64_simd::STANDARD.decode_to_vec(text).map_err(|_| wrong(key, BASE64))
 }
 
 pub(super) fn bytes_of<const N: usize>(key: Key<'_>, text: Option<&str>) -> Result<[u8; N], Fault> {
-    let wrong = || wrong(key, &format!("base64 of {N} bytes"));
-    base64(key, text)?.try_into().map_err(|_| wrong())
+    let mut bytes = [0; N];
+    let into = bytes.as_mut_slice().as_out();
+    let written = text.unwrap_or_default().as_bytes();
+    let fits = base64_simd::STANDARD.decoded_length(written).is_ok_and(|length| length == N);
+    if fits && base64_simd::STANDARD.decode(written, into).is_ok() {
+        return Ok(bytes);
+    }
+    // Of what is wrong, that it isn't base64 at all is told first.
+    base64(key, text)?;
+    Err(wrong(key, &format!("base64 of {N} bytes")))
 }
 
 fn block(key: Key<'_>, text: Option<&str>) -> Result<Vec<u8>, Fault> {
@@ -383,8 +395,14 @@ pub(super) fn across(file: &VaultFile) -> Result<(), Fault> {
     if file.members.is_empty() {
         return Err(Fault::integrity(None, "no member at all: nobody can open this file"));
     }
+    // Many in a row have been granted by the same member.
+    let mut there = None;
     for (name, member) in &file.members {
-        if !file.members.contains_key(&member.by) {
+        if there == Some(&member.by) {
+            continue;
+        }
+        there = file.members.get_key_value(&member.by).map(|(by, _)| by);
+        if there.is_none() {
             let message = format!("member {name}: `by` names {}, who is no member", member.by);
             return Err(Fault::integrity(Some(member.line), message));
         }

@@ -6,14 +6,48 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 
-/// What gives the memory.
-///
-/// The allocator of musl asks the kernel for a page, and gives it back, at every other block: a run had 250
-/// such calls, and a fault for each page.
 #[cfg(target_env = "musl")]
-use dlmalloc::GlobalDlmalloc as Beneath;
+use self::small::Beneath;
 #[cfg(not(target_env = "musl"))]
 use std::alloc::System as Beneath;
+
+/// What gives the memory where the system's own allocator is musl's: that asks the kernel for a page, and
+/// gives it back, at every other block. A run had 250 such calls, and a fault for each page.
+#[cfg(target_env = "musl")]
+mod small {
+    use std::alloc::{GlobalAlloc, Layout};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    use dlmalloc::Dlmalloc;
+
+    static MEMORY: Mutex<Dlmalloc> = Mutex::new(Dlmalloc::new());
+
+    pub(super) struct Beneath;
+
+    /// The library's own lock is the C library's, which takes as long as the allocation.
+    fn memory() -> MutexGuard<'static, Dlmalloc> {
+        MEMORY.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // SAFETY: one allocator has all the blocks, and gets them back with the caller's own arguments. The lock is a
+    // futex on Linux, which allocates nothing.
+    unsafe impl GlobalAlloc for Beneath {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: any size, and an alignment that is a power of two.
+            unsafe { memory().malloc(layout.size(), layout.align()) }
+        }
+
+        unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: as above.
+            unsafe { memory().calloc(layout.size(), layout.align()) }
+        }
+
+        unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+            // SAFETY: the caller had the block from here, with this layout.
+            unsafe { memory().free(block, layout.size(), layout.align()) }
+        }
+    }
+}
 
 /// The system's allocator, with every block set to zero before it is given back. Reallocation is an
 /// allocation, a copy and a free (the trait's own default), so that no old copy stays behind.

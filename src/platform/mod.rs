@@ -3,6 +3,8 @@
 //! `unix` and `windows` offer the same functions; nothing above this room has a `cfg` for a system.
 
 mod alloc;
+#[cfg(all(target_arch = "x86_64", any(all(target_env = "musl", not(debug_assertions)), test)))]
+mod bytes;
 #[cfg_attr(windows, allow(dead_code, reason = "signals end nothing there"))]
 mod key;
 mod machine;

@@ -44,22 +44,24 @@ const CLEAN: [&str; 12] = [
 /// Of names that the parent's environment holds twice the first counts, as for getenv(3): with two of a
 /// name, shells would take the one and Python the other.
 pub(crate) fn build(parent: &[(OsString, OsString)], vars: Vars, policy: &Policy) -> Environment {
-    let mut child = Environment::new();
+    let mut child: Environment = vars
+        .into_iter()
+        .map(|(name, secret)| (String::from(name).into(), os_string(secret.into_bytes())))
+        .collect();
+    let is_preserved = |name: &OsStr| {
+        let text = name.to_str();
+        let is_named = |only: &BTreeSet<VarName>| text.is_some_and(|name| only.contains(name));
+        policy.preserve.as_ref().is_some_and(|only| only.is_empty() || is_named(only))
+    };
+    let mut seen = BTreeSet::new();
     for (name, value) in parent {
-        if passes(name, policy) && !child.contains_key(name) {
+        if !passes(name, policy) || !seen.insert(name) {
+            continue;
+        }
+        if is_preserved(name) || !child.contains_key(name) {
             child.insert(name.clone(), value.clone());
         }
     }
-    let is_preserved = |name: &VarName| {
-        let preserves = |only: &BTreeSet<VarName>| only.is_empty() || only.contains(name);
-        policy.preserve.as_ref().is_some_and(preserves)
-            && child.contains_key(OsStr::new(name.as_str()))
-    };
-    let stored = vars.into_iter().filter(|(name, _)| !is_preserved(name));
-    let mut stored: Environment = stored
-        .map(|(name, secret)| (String::from(name).into(), os_string(secret.into_bytes())))
-        .collect();
-    child.append(&mut stored);
     child
 }
 

@@ -78,8 +78,8 @@ fn is_missing(error: &io::Error) -> bool {
 }
 
 /// Becomes the command. Returns only where that fails, or on a system without exec at its end.
-pub(crate) fn replace(program: &Path, argv: &[OsString], environment: Environment) -> Result<u8> {
-    match platform::replace_process(program, argv, environment.into_iter()) {
+pub(crate) fn replace(program: &Path, argv: &[OsString], environment: &Environment) -> Result<u8> {
+    match platform::replace_process(program, argv, environment) {
         Ok(platform::Ended(status)) => Ok(status),
         Err(error) => Err(not_started(program, &error)),
     }

@@ -22,6 +22,12 @@ const EXPORT_VECTORS: &str = include_str!(concat!(
     "/tests/data/dotenv_dialects/export_vectors.json"
 ));
 
+/// Whether all bytes of a text are good ones. It doesn't stop at the first that isn't: so the processor looks at
+/// sixteen of them at once.
+pub(crate) fn every_byte(text: &str, good: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, byte| all & good(byte))
+}
+
 /// Bytes in hexadecimal, lower case.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;

@@ -3,6 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use smol_str::SmolStr;
+
+use super::every_byte;
+
 /// Why a text is not a name of the wanted sort. Its `Display` says the rule, not the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
@@ -29,11 +33,12 @@ const VARIABLE_LIMIT: usize = 128;
 /// The longest environment or member name in bytes.
 const LABEL_LIMIT: usize = 63;
 
+// Those of members are short and many, and each is there several times: up to 23 bytes they need no block.
 macro_rules! name_type {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident($text:ty)) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name($text);
 
         impl $name {
             /// The name as text.
@@ -59,15 +64,15 @@ macro_rules! name_type {
 
 name_type! {
     /// The name of a variable: `[A-Za-z_][A-Za-z0-9_]*`, at most 128 bytes.
-    VarName
+    VarName(String)
 }
 name_type! {
     /// The name of an environment: `[a-z0-9][a-z0-9_-]*`, at most 63 bytes. It is the file's name too.
-    EnvName
+    EnvName(SmolStr)
 }
 name_type! {
     /// The name of a member: `[a-z0-9][a-z0-9_-]*`, at most 63 bytes.
-    MemberName
+    MemberName(SmolStr)
 }
 
 impl From<VarName> for String {
@@ -82,7 +87,7 @@ impl FromStr for VarName {
     fn from_str(text: &str) -> Result<Self, NameError> {
         let first = text.bytes().next().ok_or(NameError::Variable)?;
         let body = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if first.is_ascii_digit() || !text.bytes().all(body) {
+        if first.is_ascii_digit() || !every_byte(text, body) {
             return Err(NameError::Variable);
         }
         if text.len() > VARIABLE_LIMIT {
@@ -96,7 +101,7 @@ impl FromStr for EnvName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        if is_label(text) { Ok(Self(text.to_owned())) } else { Err(NameError::Environment) }
+        if is_label(text) { Ok(Self(text.into())) } else { Err(NameError::Environment) }
     }
 }
 
@@ -104,7 +109,7 @@ impl FromStr for MemberName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        if is_label(text) { Ok(Self(text.to_owned())) } else { Err(NameError::Member) }
+        if is_label(text) { Ok(Self(text.into())) } else { Err(NameError::Member) }
     }
 }
 
@@ -127,7 +132,7 @@ fn is_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     text.len() <= LABEL_LIMIT
         && text.bytes().next().is_some_and(inner)
-        && text.bytes().all(|byte| inner(byte) || byte == b'-' || byte == b'_')
+        && every_byte(text, |byte| inner(byte) || byte == b'-' || byte == b'_')
 }
 
 impl VarName {

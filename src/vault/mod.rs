@@ -169,14 +169,13 @@ impl Vault {
             .collect()
     }
 
-    /// As [`Vault::vars`], where nothing else of the vault is needed afterwards.
-    pub(crate) fn into_vars(self, opened: &Opened) -> Result<Vars> {
-        let Self { path, file } = self;
-        let failed = |fault: Fault| fault.at(&path).about(&file.environment);
-        let records = file.secrets.into_iter();
+    /// As [`Vault::vars`], and takes them out of it: without a copy of each record.
+    pub(crate) fn take_vars(&mut self, opened: &Opened) -> Result<Vars> {
+        let records = std::mem::take(&mut self.file.secrets).into_iter();
+        let failed = |fault: Fault| fault.at(&self.path).about(&self.file.environment);
         records
             .map(|(name, record)| {
-                let value = opened.read(&name, &record).map_err(failed)?.value;
+                let value = opened.take(&name, record).map_err(failed)?.value;
                 Ok((name, value))
             })
             .collect()

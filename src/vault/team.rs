@@ -29,7 +29,12 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// As this machine remembers the file, what somebody has deleted from it.
-    pub(crate) fn with_memory(mut self, memory: &Memory, vault: &Vault, opened: &Opened) -> Self {
+    pub(crate) fn with_memory(
+        mut self,
+        memory: &Memory<'_>,
+        vault: &Vault,
+        opened: &Opened,
+    ) -> Self {
         let fingerprint = opened.fingerprint();
         self.missing = memory.missing(&vault.file, &fingerprint);
         self.unrecorded = memory.dropped(&vault.file, &fingerprint);

@@ -2,7 +2,8 @@
 
 The first place that has a program counts: target/peers, PATH, and then it is installed into target/peers, in the version
 that is named here, at the lowest priority, and nowhere else. What a package manager keeps for itself lies there too, but
-for cargo, whose sources stay in its own home. hivemind and overmind are taken from PATH alone: no package has them.
+for cargo, whose sources stay in its own home. hivemind and overmind are taken from PATH alone: no package has them, but
+`go install github.com/DarthSim/hivemind@latest` makes the one, and the like the other.
 
 Which version is measured stands in the output; what is in PATH may be another than the one that is named here.
 """

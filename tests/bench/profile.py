@@ -44,7 +44,7 @@ PARTS = [
     ("TOML reader", r"/(toml|toml_parser|winnow|serde|serde_core|serde_spanned)-|/toml_"),
     ("arguments (clap)", r"/(clap|clap_builder|clap_complete|anstyle|strsim)-"),
     ("memory", r"/dlmalloc-|/platform/alloc\.rs|/(malloc|thread)/|pthread_"),
-    ("copying and comparing (libc)", r"/string/|mem(cpy|set|cmp|move)"),
+    ("copying and comparing", r"/platform/bytes\.rs|/string/|mem(cpy|set|cmp|move)"),
     ("start of the process", r"dlstart|rcrt1|__libc_start_main|/env/|/crt/"),
     ("vault: the file format", r"/src/format/"),
     ("vault: everything else", r"/src/(cli|commands|crypto|error|platform|process|secret|store|vars|vault|main|lib)"),

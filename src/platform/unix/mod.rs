@@ -20,7 +20,8 @@ mod userns;
 #[cfg(target_os = "linux")]
 mod world;
 
-use std::ffi::{CString, NulError, OsStr, OsString};
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -323,28 +324,55 @@ pub(crate) fn find_in_default_path() -> &'static OsStr {
 pub(crate) fn replace_process(
     program: &Path,
     argv: &[OsString],
-    environment: impl Iterator<Item = (OsString, OsString)>,
+    environment: &BTreeMap<OsString, OsString>,
 ) -> io::Result<Ended> {
     let (_, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let pairs: Vec<CString> =
-        environment.map(|(name, value)| pair(name, &value)).collect::<Result<_, _>>()?;
-    let failed = execute(program, argv.iter().map(OsString::as_os_str), &pairs);
+    let environment = Strings::of(
+        environment.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()]),
+    )?;
+    let failed = execute(program, argv.iter().map(OsString::as_os_str), &environment);
     if failed.raw_os_error() != Some(rustix::io::Errno::NOEXEC.raw_os_error()) {
         return Err(failed);
     }
     let words = [OsStr::new("sh"), program.as_os_str()].into_iter();
     let words = words.chain(arguments.iter().map(OsString::as_os_str));
-    Err(execute(Path::new("/bin/sh"), words, &pairs))
+    Err(execute(Path::new("/bin/sh"), words, &environment))
 }
 
-/// `NAME=value`, in the block that held the name if that has the room.
-fn pair(name: OsString, value: &OsStr) -> Result<CString, NulError> {
-    let (mut pair, value) = (name.into_vec(), value.as_bytes());
-    // And the NUL at the end.
-    pair.reserve_exact(value.len() + 2);
-    pair.push(b'=');
-    pair.extend_from_slice(value);
-    CString::new(pair)
+/// Strings as execve(2) takes them, each with a NUL at its end, in one block: with a block for each, their
+/// making takes as long as the kernel's copying.
+struct Strings {
+    block: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl Strings {
+    /// Those that are put together from these parts. One that holds a NUL is refused.
+    fn of<'s, const N: usize>(
+        strings: impl Iterator<Item = [&'s [u8]; N]> + Clone,
+    ) -> io::Result<Self> {
+        let length = |parts: [&[u8]; N]| parts.iter().map(|part| part.len()).sum::<usize>() + 1;
+        let mut block = Vec::with_capacity(strings.clone().map(length).sum());
+        let mut starts = Vec::with_capacity(strings.size_hint().0);
+        for parts in strings {
+            if parts.iter().any(|part| memchr::memchr(0, part).is_some()) {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            starts.push(block.len());
+            for part in parts {
+                block.extend_from_slice(part);
+            }
+            block.push(0);
+        }
+        Ok(Self { block, starts })
+    }
+
+    /// Their addresses, and a null pointer. They are good as long as this lives.
+    fn pointers(&self) -> Vec<*const libc::c_char> {
+        let start = self.block.as_ptr();
+        let addresses = self.starts.iter().map(|at| start.wrapping_add(*at).cast());
+        addresses.chain([std::ptr::null()]).collect()
+    }
 }
 
 /// execve(2). The library's own way there sorts the environment and copies it three times, which takes
@@ -352,19 +380,18 @@ fn pair(name: OsString, value: &OsStr) -> Result<CString, NulError> {
 #[expect(unsafe_code, reason = "execve takes arrays of pointers")]
 fn execute<'a>(
     program: &Path,
-    words: impl Iterator<Item = &'a OsStr>,
-    pairs: &[CString],
+    words: impl Iterator<Item = &'a OsStr> + Clone,
+    environment: &Strings,
 ) -> io::Error {
-    let string = |word: &OsStr| CString::new(word.as_bytes());
-    let (program, words) =
-        match (string(program.as_os_str()), words.map(string).collect::<Result<Vec<_>, _>>()) {
-            (Ok(program), Ok(words)) => (program, words),
-            (Err(error), _) | (_, Err(error)) => return error.into(),
-        };
-    let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
-        strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+    let (program, words) = match (
+        CString::new(program.as_os_str().as_bytes()),
+        Strings::of(words.map(|word| [word.as_bytes()])),
+    ) {
+        (Ok(program), Ok(words)) => (program, words),
+        (Err(error), _) => return error.into(),
+        (_, Err(error)) => return error,
     };
-    let (argv, envp) = (pointers(&words), pointers(pairs));
+    let (argv, envp) = (words.pointers(), environment.pointers());
     // SAFETY: both arrays end in a null pointer, and they and the strings live to the end of this function.
     // Rust's runtime ignores SIGPIPE, which would be inherited; as in its own exec, the default is put back.
     unsafe {

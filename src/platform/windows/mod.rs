@@ -4,6 +4,7 @@
 mod children;
 mod screen;
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
@@ -176,7 +177,7 @@ pub(crate) fn find_in_default_path() -> &'static OsStr {
 pub(crate) fn replace_process(
     program: &Path,
     argv: &[OsString],
-    environment: impl Iterator<Item = (OsString, OsString)>,
+    environment: &BTreeMap<OsString, OsString>,
 ) -> io::Result<Ended> {
     let arguments = argv.get(1..).unwrap_or_default();
     let status = std::process::Command::new(program)

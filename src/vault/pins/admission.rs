@@ -17,7 +17,7 @@ pub(crate) enum Admission {
     Not(Stop),
 }
 
-impl Memory {
+impl Memory<'_> {
     /// Judges a version at the time `now`: it was accepted here, or it was made by somebody whom this machine
     /// knows. `others` are what it is merged with. One of them may be later than all that this machine knows, so
     /// what they say of leavers counts against a version that has nothing but its proof.
@@ -55,7 +55,7 @@ impl Memory {
     }
 }
 
-impl Known {
+impl Known<'_> {
     /// Under one data key the ledger never changes (format.md, Rotation and exposure): every vouch is bound to it.
     fn has_ledger_of(&self, file: &VaultFile) -> bool {
         file.former.len() == self.former.len() && self.dropped(file).is_empty()
@@ -68,7 +68,7 @@ impl Known {
         let is_key = |one: &PublicKey| one.as_str() == key;
         others.iter().any(|other| {
             let is_news = |(name, one): (&FormerName, &Former)| {
-                self.former.get(&name.to_string()).map(String::as_str) != Some(one.key.as_str())
+                self.former.get(name.as_str()).map(AsRef::as_ref) != Some(one.key.as_str())
             };
             let is_member = other.members.values().any(|one| is_key(&one.key));
             other.former.values().any(|one| is_key(&one.key))

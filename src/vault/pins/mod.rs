@@ -8,6 +8,7 @@ mod admission;
 mod pinned;
 mod text;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -45,22 +46,25 @@ impl Place {
     }
 }
 
-/// The memory of one machine.
+/// The memory of one machine. What it has of names and keys may still lie in the text that it was read from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Memory {
+pub(crate) struct Memory<'t> {
     /// By id, each fingerprint that was accepted or abandoned here.
     #[serde(default)]
-    id: BTreeMap<String, BTreeMap<String, Known>>,
+    id: BTreeMap<String, BTreeMap<String, Known<'t>>>,
     /// By folder and environment, what belongs there.
     #[serde(default)]
     here: BTreeMap<String, BTreeMap<String, Here>>,
 }
 
+/// Public keys, by the names of members or of entries of the ledger.
+type KeysByName<'t> = BTreeMap<Cow<'t, str>, Cow<'t, str>>;
+
 /// One data key that this machine knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Known {
+struct Known<'t> {
     /// For people.
     environment: String,
     made: u64,
@@ -71,9 +75,9 @@ struct Known {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     noted: bool,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    members: BTreeMap<String, String>,
+    members: KeysByName<'t>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    former: BTreeMap<String, String>,
+    former: KeysByName<'t>,
 }
 
 /// What belongs to one place.
@@ -112,7 +116,7 @@ pub(crate) struct Seen {
     place: Place,
     id: String,
     fingerprint: Fingerprint,
-    known: Known,
+    known: Known<'static>,
 }
 
 impl Seen {
@@ -230,7 +234,7 @@ impl Story {
     }
 }
 
-impl Memory {
+impl<'t> Memory<'t> {
     /// What is to be made of a file, at the time `now`. The rows of the table in format.md, in their order.
     pub(crate) fn judge(&self, candidate: Candidate<'_>, now: u64) -> Verdict {
         let Candidate { place, file, opened } = candidate;
@@ -285,14 +289,15 @@ impl Memory {
         let proof = remembered.and_then(|key| key.parse().ok()).map(|key| opened.proof(file, &key));
         let origin = match proof {
             Some(Proof::Holds) => Origin::Proven,
-            Some(Proof::Fails) if remembered.map(String::as_str) == key_now => Origin::Forged,
+            Some(Proof::Fails) if remembered.map(AsRef::as_ref) == key_now => Origin::Forged,
             Some(Proof::Fails) => Origin::OtherKey,
             Some(Proof::Impossible) | None => Origin::Unknown,
         };
         let keys = keys_of(file);
         let ledger: BTreeSet<&str> = file.former.values().map(|one| one.key.as_str()).collect();
-        let names = |entries: Vec<(&String, &String)>| -> Vec<String> {
-            entries.into_iter().map(|(name, _)| name.clone()).collect()
+        let names = |wanted: &dyn Fn(&str, &str) -> bool| -> Vec<String> {
+            let entries = before.members.iter().filter(|(name, key)| wanted(name, key));
+            entries.map(|(name, _)| name.clone().into_owned()).collect()
         };
         let there = |name: &str| file.members.keys().any(|one| one.as_str() == name);
         let gone = |key: &str| !keys.contains(key) && !ledger.contains(key);
@@ -313,8 +318,8 @@ impl Memory {
             dropped: before.dropped(file).iter().map(|(entry, _)| entry.to_string()).collect(),
             joined: with_key(&|name, _| is_new(name)),
             other_key: with_key(&|name, key| has_another(name, key)),
-            left: names(before.members.iter().filter(|(name, _)| !there(name)).collect()),
-            unrecorded: names(before.members.iter().filter(|(_, key)| gone(key)).collect()),
+            left: names(&|name, _| !there(name)),
+            unrecorded: names(&|_, key| gone(key)),
         }
     }
 
@@ -376,7 +381,7 @@ impl Memory {
             Some((id.clone(), fingerprint.clone()))
         });
         let (id, fingerprint) = found?;
-        let members = |memory: &Self| {
+        let members = |memory: &Self| -> KeysByName<'t> {
             memory.newest_known(&id).map(|known| known.members.clone()).unwrap_or_default()
         };
         let before = members(self);
@@ -391,7 +396,7 @@ impl Memory {
         }
         let believed = members(self).into_iter().map(|(name, key)| {
             let had_left = !before.values().any(|other| *other == key);
-            Believed { name, key, had_left }
+            Believed { name: name.into_owned(), key: key.into_owned(), had_left }
         });
         Some(believed.collect())
     }
@@ -455,15 +460,19 @@ impl Memory {
         Some((newest.0.as_str(), newest.1.made))
     }
 
-    fn newest_known(&self, id: &str) -> Option<&Known> {
+    fn newest_known(&self, id: &str) -> Option<&Known<'t>> {
         let (newest, _) = self.newest(id)?;
         self.id.get(id)?.get(newest)
     }
 }
 
 /// Under the data key that was accepted last.
-fn as_before(known: &Known, file: &VaultFile) -> Verdict {
-    let odd = known.members.iter().filter_map(|(name, key)| odd(name.parse().ok()?, key, file));
+fn as_before(known: &Known<'_>, file: &VaultFile) -> Verdict {
+    // Nearly always it is the same.
+    if known.says(file) {
+        return Verdict::Known { odd: Vec::new(), grown: false };
+    }
+    let odd = known.members.iter().filter_map(|(name, key)| odd(name, key, file));
     let unrecorded = known.dropped(file).into_iter().map(|(entry, _)| Odd::Unrecorded(entry));
     let added = file.former.keys().filter(|entry| !known.former.contains_key(entry.as_str()));
     let odd = odd.chain(unrecorded).chain(added.cloned().map(Odd::Recorded)).collect();
@@ -472,10 +481,11 @@ fn as_before(known: &Known, file: &VaultFile) -> Verdict {
 }
 
 /// What has become of a remembered member.
-fn odd(name: MemberName, key: &str, file: &VaultFile) -> Option<Odd> {
-    if file.members.get(&name).is_some_and(|one| one.key.as_str() == key) {
+fn odd(name: &str, key: &str, file: &VaultFile) -> Option<Odd> {
+    if file.members.get(name).is_some_and(|one| one.key.as_str() == key) {
         return None;
     }
+    let name: MemberName = name.parse().ok()?;
     let now = file.members.iter().find(|(_, one)| one.key.as_str() == key);
     Some(match now {
         Some((other, _)) => Odd::OtherName(name, other.clone()),
@@ -488,7 +498,7 @@ fn keys_of(file: &VaultFile) -> BTreeSet<&str> {
     file.members.values().map(|one| one.key.as_str()).collect()
 }
 
-impl Known {
+impl<'t> Known<'t> {
     fn new(file: &VaultFile) -> Self {
         Self {
             environment: file.environment.to_string(),
@@ -498,6 +508,13 @@ impl Known {
             members: BTreeMap::new(),
             former: BTreeMap::new(),
         }
+    }
+
+    /// Whether the file has these members and this ledger, no more and no less.
+    fn says(&self, file: &VaultFile) -> bool {
+        let members = file.members.iter().map(|(name, one)| (name.as_str(), one.key.as_str()));
+        let former = file.former.iter().map(|(name, one)| (name.as_str(), one.key.as_str()));
+        texts(&self.members).eq(members) && texts(&self.former).eq(former)
     }
 
     /// Entries of the ledger that are remembered and that the file doesn't have as they were.
@@ -511,22 +528,26 @@ impl Known {
 
     /// What a file says, all of it.
     fn of(file: &VaultFile) -> Self {
-        let members = file.members.iter();
-        let former = file.former.iter();
+        let pair = |name: &str, key: &PublicKey| (name.to_owned().into(), key.to_string().into());
+        let (members, former) = (file.members.iter(), file.former.iter());
         Self {
-            members: members.map(|(name, one)| (name.to_string(), one.key.to_string())).collect(),
-            former: former.map(|(name, one)| (name.to_string(), one.key.to_string())).collect(),
+            members: members.map(|(name, one)| pair(name.as_str(), &one.key)).collect(),
+            former: former.map(|(name, one)| pair(name.as_str(), &one.key)).collect(),
             ..Self::new(file)
         }
     }
 
     /// Under one data key the members only grow, and the first key of a name stays. The ledger is what it was
     /// when the data key was accepted: only a rotation writes into it.
-    fn grow(&mut self, members: impl IntoIterator<Item = (String, String)>) {
+    fn grow(&mut self, members: KeysByName<'t>) {
         for (name, key) in members {
             self.members.entry(name).or_insert(key);
         }
     }
+}
+
+fn texts<'k>(keys: &'k KeysByName<'_>) -> impl Iterator<Item = (&'k str, &'k str)> {
+    keys.iter().map(|(name, key)| (name.as_ref(), key.as_ref()))
 }
 
 fn fingerprint_of(text: &str) -> Option<Fingerprint> {

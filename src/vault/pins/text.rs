@@ -1,32 +1,38 @@
 //! The text of the memory: what is kept of it in a file, and read from there.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::{Here, Known, Memory, Place};
+use super::{Here, KeysByName, Known, Memory, Place};
 use crate::format::integer;
-use crate::vars::hex;
+use crate::vars::{every_byte, hex};
 
 /// The first line of the file in which it is kept.
 const HEADER: &str = "# What vault accepted on this machine. `vault trust` changes it.\n";
 
-impl Memory {
+impl<'t> Memory<'t> {
     /// Reads the text, the part that concerns `file` alone if one is given.
     ///
     /// A run looks at one environment of many, so the rest isn't parsed.
-    pub(crate) fn parse(text: &str, about: Option<(&Place, &[u8; 16])>) -> Option<Self> {
-        let Some((place, id)) = about else { return read(text).or_else(|| parse_toml(text)) };
+    pub(crate) fn parse(text: &'t str, about: Option<(&Place, &[u8; 16])>) -> Option<Self> {
+        let Some((place, id)) = about else {
+            return read(lines(text)).or_else(|| parse_toml(text));
+        };
         let wanted = [format!("[id.{}.", hex(id)), format!("[here.{}.", place.key)];
-        let mut part = String::new();
         let mut concerned = true;
-        for line in text.split_inclusive('\n') {
+        let part = lines(text).filter(|line| {
             if line.starts_with('[') {
                 concerned = wanted.iter().any(|start| line.starts_with(start));
             }
-            if concerned {
-                part.push_str(line);
-            }
-        }
-        read(&part).or_else(|| parse_toml(&part))
+            concerned
+        });
+        let part: Vec<&str> = part.collect();
+        read(part.iter().copied()).or_else(|| parse_toml(&part.concat()))
+    }
+
+    /// Reads the whole text. What comes of it doesn't need the text any more.
+    pub(crate) fn parse_owned(text: &str) -> Option<Memory<'static>> {
+        parse_toml(text)
     }
 
     /// The text that [`Memory::parse`] reads.
@@ -35,25 +41,37 @@ impl Memory {
     }
 }
 
-fn parse_toml(text: &str) -> Option<Memory> {
+/// The lines of a text, each with its end.
+fn lines(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let length = memchr::memchr(b'\n', text.as_bytes()).map_or(text.len(), |end| end + 1);
+        let (line, rest) = text.split_at_checked(length)?;
+        text = rest;
+        (!line.is_empty()).then_some(line)
+    })
+}
+
+fn parse_toml(text: &str) -> Option<Memory<'static>> {
     toml::from_str(text).ok()
 }
 
 /// The text as [`Memory::to_text`] writes it, line by line: a run waits for this, and a TOML reader takes ten
 /// times as long. None for any other text, which the TOML reader judges.
-fn read(text: &str) -> Option<Memory> {
+fn read<'t>(mut lines: impl Iterator<Item = &'t str>) -> Option<Memory<'t>> {
     let mut memory = Memory::default();
-    let mut lines = text.strip_prefix(HEADER)?.lines().peekable();
+    if lines.next()? != HEADER {
+        return None;
+    }
+    let mut lines = lines.map(|line| line.strip_suffix('\n').unwrap_or(line)).peekable();
     while let Some(line) = lines.next() {
         if line.is_empty() {
             continue;
         }
-        let mut fields = Fields::default();
+        let mut fields = Fields::new();
         while let Some(line) = lines.next_if(|line| !line.is_empty()) {
-            let (name, value) = line.split_once(" = ")?;
-            if fields.insert(unquoted(name)?, value).is_some() {
-                return None;
-            }
+            let (name, value) =
+                line.split_at_checked(line.bytes().position(|byte| byte == b' ')?)?;
+            fields.push((unquoted(name)?, value.strip_prefix(" = ")?));
         }
         let path: Vec<&str> = line.strip_prefix('[')?.strip_suffix(']')?.split('.').collect();
         if !path.iter().all(|part| is_bare(part)) {
@@ -68,7 +86,7 @@ fn read(text: &str) -> Option<Memory> {
                 let known = memory.id.get_mut(id)?.get_mut(key)?;
                 let list = if part == "members" { &mut known.members } else { &mut known.former };
                 new(list.is_empty())?;
-                *list = strings(fields)?;
+                *list = keys(fields)?;
             }
             ["here", key, environment] => {
                 let here = here(fields)?;
@@ -78,7 +96,8 @@ fn read(text: &str) -> Option<Memory> {
             ["here", key, environment, "newest"] => {
                 let here = memory.here.get_mut(key)?.get_mut(environment)?;
                 new(here.newest.is_empty())?;
-                here.newest = strings(fields)?;
+                let newest = keys(fields)?.into_iter();
+                here.newest = newest.map(|(id, key)| (id.into(), key.into())).collect();
             }
             _ => return None,
         }
@@ -89,14 +108,14 @@ fn read(text: &str) -> Option<Memory> {
 }
 
 /// The fields of a table, as they are written.
-type Fields<'t> = BTreeMap<&'t str, &'t str>;
+type Fields<'t> = Vec<(&'t str, &'t str)>;
 
-fn known(mut fields: Fields<'_>) -> Option<Known> {
+fn known(mut fields: Fields<'_>) -> Option<Known<'static>> {
     let known = Known {
-        environment: string(fields.remove("environment")?)?.to_owned(),
-        made: integer(fields.remove("made")?)?,
-        abandoned: flag(fields.remove("abandoned"))?,
-        noted: flag(fields.remove("noted"))?,
+        environment: string(taken(&mut fields, "environment")?)?.to_owned(),
+        made: integer(taken(&mut fields, "made")?)?,
+        abandoned: flag(taken(&mut fields, "abandoned"))?,
+        noted: flag(taken(&mut fields, "noted"))?,
         members: BTreeMap::new(),
         former: BTreeMap::new(),
     };
@@ -104,13 +123,22 @@ fn known(mut fields: Fields<'_>) -> Option<Known> {
 }
 
 fn here(mut fields: Fields<'_>) -> Option<Here> {
-    let path = string(fields.remove("path")?)?.to_owned();
+    let path = string(taken(&mut fields, "path")?)?.to_owned();
     fields.is_empty().then_some(Here { path, newest: BTreeMap::new() })
 }
 
-fn strings(fields: Fields<'_>) -> Option<BTreeMap<String, String>> {
-    let pair = |(name, value): (&str, &str)| Some((name.to_owned(), string(value)?.to_owned()));
-    if fields.is_empty() { None } else { fields.into_iter().map(pair).collect() }
+/// The first field of this name. A second one stays, and is one too many.
+fn taken<'t>(fields: &mut Fields<'t>, name: &str) -> Option<&'t str> {
+    let at = fields.iter().position(|(found, _)| *found == name)?;
+    Some(fields.remove(at).1)
+}
+
+fn keys(fields: Fields<'_>) -> Option<KeysByName<'_>> {
+    let count = fields.len();
+    let fields = fields.into_iter();
+    let pair = |(name, key)| Some((Cow::Borrowed(name), Cow::Borrowed(string(key)?)));
+    let keys: KeysByName<'_> = fields.map(pair).collect::<Option<_>>()?;
+    (count > 0 && keys.len() == count).then_some(keys)
 }
 
 /// Only what is written: a flag that is false isn't.
@@ -126,7 +154,8 @@ fn flag(value: Option<&str>) -> Option<bool> {
 fn string(text: &str) -> Option<&str> {
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
     let special = |c: char| c == '"' || c == '\\' || c.is_control();
-    (!inner.contains(special)).then_some(inner)
+    let plain = |byte| matches!(byte, b' '..=b'~') && !special(char::from(byte));
+    (every_byte(inner, plain) || !inner.contains(special)).then_some(inner)
 }
 
 /// The name of a field.
@@ -136,7 +165,7 @@ fn unquoted(name: &str) -> Option<&str> {
 
 fn is_bare(name: &str) -> bool {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    !name.is_empty() && name.bytes().all(bare)
+    !name.is_empty() && every_byte(name, bare)
 }
 
 /// None where a table stands for the second time.
@@ -150,15 +179,13 @@ mod tests {
 
     use super::*;
 
-    fn names() -> impl Strategy<Value = BTreeMap<String, String>> {
-        prop::collection::btree_map(
-            "[a-z][a-z0-9-]{0,5}(\\.[0-9]{1,5})?",
-            "age1[a-z0-9]{0,9}|ssh-rsa [A-Z+/=]{1,9}",
-            0..4,
-        )
+    fn names() -> impl Strategy<Value = KeysByName<'static>> {
+        let name = "[a-z][a-z0-9-]{0,5}(\\.[0-9]{1,5})?".prop_map(Cow::Owned);
+        let key = "age1[a-z0-9]{0,9}|ssh-rsa [A-Z+/=]{1,9}".prop_map(Cow::Owned);
+        prop::collection::btree_map(name, key, 0..4)
     }
 
-    fn memories() -> impl Strategy<Value = Memory> {
+    fn memories() -> impl Strategy<Value = Memory<'static>> {
         let known = ("[a-z]{1,3}", 0..1_u64 << 40, any::<bool>(), any::<bool>(), names(), names())
             .prop_map(|(environment, made, abandoned, noted, members, former)| Known {
                 environment,
@@ -194,7 +221,7 @@ mod tests {
             let has_both = !memory.id.is_empty() && !memory.here.is_empty();
             let plain = memory.here.values().flat_map(BTreeMap::values).all(|here| !here.path.contains(['"', '\\']));
             if plain && has_both {
-                prop_assert_eq!(read(&text), Some(memory));
+                prop_assert_eq!(read(lines(&text)), Some(memory));
             }
         }
 
@@ -203,22 +230,22 @@ mod tests {
             memory in memories(), at: prop::sample::Index, to: prop::sample::Index, what in 0..5_u8,
             byte in prop::sample::select(b"\"'\\=[].# \n\r\ttrue0019az_-+".to_vec()),
         ) {
-            let mut lines: Vec<String> = memory.to_text().unwrap().lines().map(str::to_owned).collect();
-            let (at, to) = (at.index(lines.len()), to.index(lines.len()));
+            let mut changed: Vec<String> = memory.to_text().unwrap().lines().map(str::to_owned).collect();
+            let (at, to) = (at.index(changed.len()), to.index(changed.len()));
             match what {
-                0 => lines.swap(at, to),
-                1 => { let line = lines[at].clone(); lines.insert(to, line) }
-                2 => drop(lines.remove(at)),
-                4 => lines.truncate(at),
+                0 => changed.swap(at, to),
+                1 => { let line = changed[at].clone(); changed.insert(to, line) }
+                2 => drop(changed.remove(at)),
+                4 => changed.truncate(at),
                 _ => {
-                    let byte_at = to % (lines[at].len() + 1);
-                    if lines[at].is_char_boundary(byte_at) {
-                        lines[at].insert(byte_at, char::from(byte));
+                    let byte_at = to % (changed[at].len() + 1);
+                    if changed[at].is_char_boundary(byte_at) {
+                        changed[at].insert(byte_at, char::from(byte));
                     }
                 }
             }
-            let text = format!("{}\n", lines.join("\n"));
-            if let Some(read) = read(&text) {
+            let text = format!("{}\n", changed.join("\n"));
+            if let Some(read) = read(lines(&text)) {
                 prop_assert_eq!(Some(read), parse_toml(&text), "{}", text);
             }
         }
