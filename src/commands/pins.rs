@@ -194,9 +194,9 @@ impl Context {
                 }
                 grown
             }
-            Verdict::New { first } => {
+            Verdict::New => {
                 // As ssh says of a host: whoever expects an old acquaintance may look twice.
-                if first && aloud && self.ui.err_is_terminal() {
+                if aloud && self.ui.err_is_terminal() {
                     self.ui.say(&format!(
                         "{environment}: seen for the first time on this machine; its members are {}",
                         vault.member_names()

@@ -89,7 +89,7 @@ fn ask(context: &Context, candidate: Candidate<'_>, vault: &Vault, opened: &Open
     let environment = vault.environment();
     let stop = match context.memory()?.judge(candidate, now()) {
         Verdict::Stop(stop) => stop,
-        Verdict::Known { .. } | Verdict::New { .. } | Verdict::Rotated(_) => return Ok(()),
+        Verdict::Known { .. } | Verdict::New | Verdict::Rotated(_) => return Ok(()),
     };
     let why = stopped(&stop, vault, Purpose::Read);
     let grave = match &stop {

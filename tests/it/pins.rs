@@ -392,11 +392,14 @@ fn a_ledger_put_beside_somebody_elses_data_key_is_a_forgery() {
     works(&bob);
     // Under a data key that was accepted, an entry that comes later is told and not remembered.
     put(&bob, forge(Some(json!({ entry: daves, blamed: public_key(&bob) }))));
-    opens_like(
-        &bob,
-        "vault: staging: a record that bob was removed stands there, which this data key did not have\n\
-         hint: look at the file's last changes in git: only a rotation writes one\n",
-    );
+    let added = "vault: staging: a record that bob was removed stands there, which this data key did not have\n\
+         hint: look at the file's last changes in git: only a rotation writes one\n";
+    opens_like(&bob, added);
+    // In another clone too, from the first read on.
+    bob.sh("cp -r . ../clone").run().success();
+    for _ in 0..2 {
+        read(&bob).cwd(bob.project().join("../clone")).run().expect_like(0, ALPHA, added);
+    }
     put(&bob, genuine);
     works(&bob);
 }

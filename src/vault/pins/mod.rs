@@ -139,18 +139,15 @@ pub(crate) struct Believed {
 /// What is made of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is what was accepted here last.
+    /// It is under a data key that this machine has accepted, or made.
     Known {
         /// What is odd about its members: no vault writes that under one data key.
         odd: Vec<Odd>,
-        /// Whether there is more to remember than before.
+        /// Whether there is more to remember than before: a member, or that it lies here too.
         grown: bool,
     },
-    /// Nothing is known that speaks against it: to be remembered.
-    New {
-        /// This machine has never seen this environment, whatever its place.
-        first: bool,
-    },
+    /// This machine has never seen this environment, whatever its place: to be remembered.
+    New,
     /// A member whom this machine knows has rotated: to be remembered, and told.
     Rotated(Story),
     /// It is not to be believed.
@@ -248,20 +245,20 @@ impl<'t> Memory<'t> {
             return Verdict::Stop(Stop::OtherId);
         }
         if !self.id.contains_key(&id) {
-            return Verdict::New { first: true };
+            return Verdict::New;
         }
         // Where every one was abandoned, none is believed by itself.
         let (newest, newest_made) = self.newest(&id).unwrap_or_default();
-        if known.is_some_and(|known| known.noted && known.made > newest_made) {
-            return Verdict::New { first: false };
+        if let Some(known) = known.filter(|known| known.noted && known.made > newest_made) {
+            return newly_here(known, file);
         }
         let newest_here = here.and_then(|here| here.newest.get(&id)).filter(|one| !one.is_empty());
         match (known, newest_here) {
             (Some(known), Some(here)) if *here == fingerprint => as_before(known, file),
             (Some(known), Some(here)) if known.made > self.made(&id, here) => {
-                Verdict::New { first: false }
+                newly_here(known, file)
             }
-            (Some(_), None) if newest == fingerprint => Verdict::New { first: false },
+            (Some(known), None) if newest == fingerprint => newly_here(known, file),
             (Some(_), later) => {
                 let later = later.map_or(newest, String::as_str);
                 Verdict::Stop(Stop::Old(fingerprint_of(later).unwrap_or(opened.fingerprint())))
@@ -466,18 +463,27 @@ impl<'t> Memory<'t> {
     }
 }
 
-/// Under the data key that was accepted last.
+/// Under the data key that was accepted here last.
 fn as_before(known: &Known<'_>, file: &VaultFile) -> Verdict {
     // Nearly always it is the same.
     if known.says(file) {
         return Verdict::Known { odd: Vec::new(), grown: false };
     }
+    let grown = file.members.keys().any(|name| !known.members.contains_key(name.as_str()));
+    Verdict::Known { odd: all_odd(known, file), grown }
+}
+
+/// Under a data key that was accepted elsewhere, or is later than the one here.
+fn newly_here(known: &Known<'_>, file: &VaultFile) -> Verdict {
+    Verdict::Known { odd: all_odd(known, file), grown: true }
+}
+
+/// What has become of everybody who is remembered under this data key.
+fn all_odd(known: &Known<'_>, file: &VaultFile) -> Vec<Odd> {
     let odd = known.members.iter().filter_map(|(name, key)| odd(name, key, file));
     let unrecorded = known.dropped(file).into_iter().map(|(entry, _)| Odd::Unrecorded(entry));
     let added = file.former.keys().filter(|entry| !known.former.contains_key(entry.as_str()));
-    let odd = odd.chain(unrecorded).chain(added.cloned().map(Odd::Recorded)).collect();
-    let grown = file.members.keys().any(|name| !known.members.contains_key(name.as_str()));
-    Verdict::Known { odd, grown }
+    odd.chain(unrecorded).chain(added.cloned().map(Odd::Recorded)).collect()
 }
 
 /// What has become of a remembered member.
