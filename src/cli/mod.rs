@@ -48,10 +48,10 @@ struct GlobalArgs {
     #[arg(short = 'f', long, global = true, value_name = "FILE")]
     procfile: Option<PathBuf>,
     /// Open with the recovery passphrase (with `init`: make a recovery key)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     recovery: bool,
     /// Read an environment under a data key that was replaced since, this once
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     old_key: bool,
     /// When to colour what goes to the terminal
     #[arg(
@@ -60,7 +60,8 @@ struct GlobalArgs {
         value_enum,
         value_name = "WHEN",
         default_value = "auto",
-        overrides_with = "no_color"
+        overrides_with = "no_color",
+        hide_short_help = true
     )]
     color: ColorChoice,
     /// The same as --color never
@@ -70,7 +71,7 @@ struct GlobalArgs {
     #[arg(long, hide = true)]
     no_prefix: bool,
     /// Say more about what is done
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, hide_short_help = true)]
     verbose: bool,
     /// Print data, and errors, as JSON
     #[arg(long, global = true)]
