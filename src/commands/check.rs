@@ -21,6 +21,7 @@ use crate::process::replace::find;
 use crate::vars::Vars;
 use crate::vars::name::{EnvName, VarName, shown};
 use crate::vault::exposure::exposed_to;
+use crate::vault::settings::Settings;
 use crate::vault::{Key, Project, Vault, doubts, missing};
 
 /// Check the Procfile and the environments without starting anything
@@ -43,7 +44,8 @@ pub(crate) struct CheckArgs {
 /// Runs it. The status is 0 or 1.
 pub(crate) fn run(args: &CheckArgs, context: &Context) -> Result<u8> {
     let mut found = Findings::default();
-    let all = |project: &Project| {
+    // Not the one that a developer works with: what nobody opens is what nobody would see.
+    let all = |project: &Project, _: &Settings| {
         project.environments().map(|names| names.into_iter().map(Item::Environment).collect())
     };
     match context.wanted_or(all) {

@@ -73,9 +73,13 @@ impl Findings {
         self.0.push(Finding { level, message: text.into(), place });
     }
 
+    /// An error of something that was looked at, with what to do about it.
     pub(super) fn failed(&mut self, error: &Error) {
         for message in error.messages() {
             self.error(message.clone());
+        }
+        if let Some(hint) = error.hint_text() {
+            self.note(hint);
         }
     }
 

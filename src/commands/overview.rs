@@ -5,17 +5,21 @@ use std::fmt::Write as _;
 
 use super::Context;
 use super::keys::KnownKeys;
+use super::repository::Repository;
 use super::wanted::{DOTENV, PROCFILE};
 use crate::cli::ui::count;
 use crate::crypto::keys::PublicKey;
 use crate::error::{Result, shown_path};
+use crate::format::conflict_marker;
 use crate::vars::name::{EnvName, MemberName};
-use crate::vault::{Project, Vault, few};
+use crate::vault::{ENVS_FOLDER, Project, Vault, few};
 
 /// One environment, as far as it can be read.
 struct Environment {
     name: EnvName,
     vault: Option<Vault>,
+    /// Git has left two versions of it there.
+    is_torn: bool,
     /// Who I am in it.
     me: Option<MemberName>,
     /// As whom I have asked to be let in.
@@ -48,7 +52,12 @@ pub(crate) fn run(context: &Context) -> Result<()> {
     for file in [PROCFILE, DOTENV].into_iter().filter(|file| has(file)) {
         row(file, "is here");
     }
-    let next = next(project.as_ref(), &keys, &environments, &has);
+    let is_committed = || {
+        let repository = project.as_ref().map(|project| Repository::of(project, context));
+        let words = ["diff", "--quiet", "HEAD", "--", ENVS_FOLDER];
+        repository.is_some_and(|repository| repository.does(&words))
+    };
+    let next = next(project.as_ref(), &keys, &environments, &has, &is_committed);
     text.push('\n');
     for (command, what) in next.into_iter().chain([("vault help".to_owned(), "lists all commands")])
     {
@@ -73,19 +82,24 @@ fn look(project: Option<&Project>, keys: &KnownKeys) -> Result<Vec<Environment>>
     };
     let look = |name: EnvName| {
         let vault = project.read(&name).ok();
+        let text = if vault.is_some() { None } else { std::fs::read(project.path(&name)).ok() };
+        let is_torn = text.is_some_and(|text| conflict_marker(&text).is_some());
         let members = vault.iter().flat_map(|vault| &vault.file.members);
         let mut me = members.filter(|(_, member)| mine.contains(&member.key));
         let me = me.next().map(|(name, _)| name.clone());
         let requests = vault.iter().flat_map(|vault| &vault.file.requests);
         let mut asked = requests.filter(|(_, key)| mine.contains(key));
         let asked = asked.next().map(|(name, _)| name.clone());
-        Environment { name, vault, me, asked }
+        Environment { name, vault, is_torn, me, asked }
     };
     Ok(project.environments()?.into_iter().map(look).collect())
 }
 
 /// What is in an environment, and whether I get at it.
 fn access(environment: &Environment, keys: &KnownKeys) -> String {
+    if environment.is_torn {
+        return "two versions, from a merge".to_owned();
+    }
     let Some(vault) = &environment.vault else {
         return format!("can't be read: `vault check -e {}` says why", environment.name);
     };
@@ -96,7 +110,7 @@ fn access(environment: &Environment, keys: &KnownKeys) -> String {
         (Some(_), _) => String::new(),
         (None, KnownKeys::Unread(_)) => format!(", members: {}", vault.member_names()),
         (None, _) if environment.asked.is_some() => {
-            format!(", you have asked; who can let you in: {}", vault.member_names())
+            format!(", you have asked; who can let you in: {}", vault.people())
         }
         (None, _) => format!(", not open to you: members are {}", vault.member_names()),
     };
@@ -112,11 +126,15 @@ fn next(
     keys: &KnownKeys,
     environments: &[Environment],
     has: &dyn Fn(&str) -> bool,
+    is_committed: &dyn Fn() -> bool,
 ) -> Vec<(String, &'static str)> {
     if project.is_none() {
         let start = ("vault start".to_owned(), "runs the Procfile, with `.env` if there is one");
         let init = ("vault init".to_owned(), "makes a vault here");
         return if has(PROCFILE) { vec![start, init] } else { vec![init] };
+    }
+    if environments.iter().any(|one| one.is_torn) {
+        return vec![("vault resolve".to_owned(), "merges the versions that git has")];
     }
     let open: Vec<&Environment> = environments.iter().filter(|one| one.me.is_some()).collect();
     let asking = |one: &Environment| {
@@ -127,7 +145,10 @@ fn next(
             vec![("vault request".to_owned(), "makes your key, and asks the members for access")]
         }
         (KnownKeys::Known(_), None) if environments.iter().any(|one| one.asked.is_some()) => {
-            vec![("git push".to_owned(), "sends your request, for a member to `vault grant` it")]
+            let push =
+                ("git push".to_owned(), "sends your request, for a member to `vault grant` it");
+            let commit = || ("git commit envs".to_owned(), "records your request, to be sent");
+            if is_committed() { vec![push] } else { vec![commit(), push] }
         }
         (KnownKeys::Known(_), None) => {
             vec![("vault request".to_owned(), "asks the members for access")]

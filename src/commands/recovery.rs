@@ -67,7 +67,7 @@ pub(super) fn run(args: &RecoveryArgs, context: &Context) -> Result<()> {
     context.change_all(&project, &environments, change, wrote)?;
     context
         .ui
-        .hint("`vault get --recovery -e ENV NAME` shows whether the passphrase is noted right");
+        .hint("`vault get --recovery -e ENV NAME` shows whether the passphrase is noted right; then commit the folder `envs`");
     Ok(())
 }
 

@@ -62,7 +62,8 @@ pub(crate) fn run(args: &ResolveArgs, context: &Context) -> Result<()> {
         context.ui.say("there is no conflict in an environment");
         return Ok(());
     }
-    if from_index && is_rebase(&repository) {
+    let rebases = from_index && is_rebase(&repository);
+    if rebases {
         context.ui.say("in a rebase, ours is what you rebase onto, and theirs is your own commit");
     }
     for (name, texts) in found {
@@ -75,6 +76,11 @@ pub(crate) fn run(args: &ResolveArgs, context: &Context) -> Result<()> {
         let then = if from_index { " and staged" } else { "" };
         context.ui.say(&format!("{told}: merged{then}"));
     }
+    context.ui.hint(match (rebases, from_index) {
+        (true, _) => "`git rebase --continue` goes on",
+        (false, true) => "`git commit` finishes it",
+        (false, false) => "commit the folder `envs`",
+    });
     Ok(())
 }
 

@@ -244,6 +244,7 @@ fn exposed(vault: &Vault, rotated: &Rotated) -> Vec<String> {
 fn report(context: &Context, name: &MemberName, known: &[String]) -> Result<()> {
     if known.is_empty() {
         context.ui.say("there was nothing to read, so nothing has to be changed");
+        context.ui.hint("commit the folder `envs`, and have everybody pull");
         return Ok(());
     }
     context.ui.say(&format!(
@@ -251,6 +252,6 @@ fn report(context: &Context, name: &MemberName, known: &[String]) -> Result<()> 
         count(known.len(), "value")
     ));
     context.ui.out(known.concat().as_bytes())?;
-    context.ui.hint("`vault set -e ENV NAME` stores the new value; `vault status` lists what is left; have everybody pull");
+    context.ui.hint("commit the folder `envs`, and have everybody pull; then `vault set -e ENV NAME` stores each new value, and `vault status` lists what is left");
     Ok(())
 }

@@ -13,7 +13,8 @@ use super::pins::Purpose;
 use super::sources::{Ground, Look};
 use crate::cli::ui::count;
 use crate::crypto::sha256;
-use crate::error::{Kind as Failure, Result};
+use crate::error::{Error, Kind as Failure, Result};
+use crate::format::{CONFLICT, conflict_marker};
 use crate::process::redact::Patterns;
 use crate::secret::Secret;
 use crate::vars::hex;
@@ -25,8 +26,8 @@ use crate::vault::{ENVS_FOLDER, Key, Project};
 /// Look for secrets in the files of the repository
 ///
 /// Finds values of the vault that your key opens, in every encoding that is hidden in output; private keys;
-/// dotenv files with values; and tokens of known shapes. No value is shown. The status is 1 if anything was
-/// found. Without arguments it looks at the files that git tracks.
+/// dotenv files with values; tokens of known shapes; and what git left in an environment where it saw a
+/// conflict. No value is shown. The status is 1 if anything was found. Without arguments it looks at the files that git tracks.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("where").multiple(false))]
 pub(crate) struct ScanArgs {
@@ -69,6 +70,7 @@ pub(crate) fn run(args: &ScanArgs, context: &Context) -> Result<u8> {
         files: 0,
         seen: BTreeSet::new(),
         found: Vec::new(),
+        torn: Vec::new(),
     };
     let each = &mut |look: &Look<'_>| scan.look(look);
     if args.staged {
@@ -86,6 +88,10 @@ pub(crate) fn run(args: &ScanArgs, context: &Context) -> Result<u8> {
         scan.found.sort_by(|a, b| a.path.cmp(&b.path));
     }
     tell(context, &scan.found, args.history)?;
+    if !scan.torn.is_empty() {
+        return Err(Error::several(Failure::Failed, scan.torn)
+            .hint("`vault resolve` merges the versions that git has"));
+    }
     Ok(u8::from(!scan.found.is_empty() || ground.is_incomplete))
 }
 
@@ -125,7 +131,9 @@ fn values(context: &Context, project: &Project) -> Option<Patterns> {
                 all.extend(values);
             }
             Err(error) if error.kind() == Failure::NoAccess => closed.push(name),
-            Err(error) => not_searched(&error),
+            Err(error) => {
+                context.ui.warn(&format!("values of {name} were not looked for: {error}"));
+            }
         }
     }
     if !opened_any && !closed.is_empty() {
@@ -161,13 +169,20 @@ struct Scan {
     /// Of what was found, to tell it once.
     seen: BTreeSet<String>,
     found: Vec<Finding>,
+    /// Environments that stand in two versions, which nobody could open.
+    torn: Vec<String>,
 }
 
 impl Scan {
     /// Searches one file.
     fn look(&mut self, look: &Look<'_>) {
         let (path, bytes) = (look.path, look.bytes);
-        if is_environment(path) || self.is_allowed(path) {
+        if is_environment(path) {
+            let line = conflict_marker(bytes).filter(|_| look.commit.is_none());
+            self.torn.extend(line.map(|line| format!("{}:{line}: {CONFLICT}", shown_bytes(path))));
+            return;
+        }
+        if self.is_allowed(path) {
             return;
         }
         self.files += 1;

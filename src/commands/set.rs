@@ -169,8 +169,9 @@ impl SetArgs {
         if open > 1 && self.generate.is_none()
             || open == 1 && found.len() > 1 && self.generate.is_none()
         {
-            return Err(Error::usage("several variables need a value each: NAME=VALUE")
-                .hint("set those whose value is asked for one at a time"));
+            return Err(Error::usage("several variables need a value each: NAME=VALUE").hint(
+                "`vault set NAME` asks for the value of one; a value that you typed here is in your shell's history now",
+            ));
         }
         Ok(found)
     }

@@ -86,7 +86,9 @@ pub(crate) fn run(format: UnitFormat, args: &UnitArgs, context: &Context) -> Res
             .hint(format!("vault export {name} LOCATION"))
     })?;
     // Lines that say themselves which environment they want need none to be named.
-    let wanted = context.wanted_or(|_| Ok(Vec::new()))?;
+    let wanted = context.wanted_or(|_, settings| {
+        Ok(settings.default.iter().cloned().map(Item::Environment).collect())
+    })?;
     let folder = absolute(&context.outside.folder.join(&wanted.home));
     let instances = instances(args, context, &wanted)?;
     let environment = environment(context, &wanted, &instances)?;

@@ -70,14 +70,17 @@ const PROCFILE_VARIABLE: &str = "PROCFILE";
 impl Context {
     /// What is meant: `-e`, then `VAULT_ENV`, then `default` in `vault.toml`; without a vault `.env`.
     pub(crate) fn wanted(&self) -> Result<Wanted> {
-        self.wanted_or(|project| Err(super::no_environment(project)))
+        self.wanted_or(|project, settings| match &settings.default {
+            Some(default) => Ok(vec![Item::Environment(default.clone())]),
+            None => Err(super::no_environment(project)),
+        })
     }
 
-    /// As [`Context::wanted`]; where there is a vault and no environment is named, `fallback` says what is
-    /// meant.
+    /// As [`Context::wanted`]; where there is a vault, and neither `-e` nor `VAULT_ENV` names an environment,
+    /// `fallback` says what is meant.
     pub(crate) fn wanted_or(
         &self,
-        fallback: impl FnOnce(&Project) -> Result<Vec<Item>>,
+        fallback: impl FnOnce(&Project, &Settings) -> Result<Vec<Item>>,
     ) -> Result<Wanted> {
         let project = self.find_project()?.filter(Project::exists);
         let settings = project.as_ref().map(Project::settings).transpose()?.unwrap_or_default();
@@ -102,10 +105,7 @@ impl Context {
                 .map(str::trim)
                 .map(|item| self.item(project.as_ref(), item))
                 .collect::<Result<_>>()?,
-            (None, Some(_)) if settings.default.is_some() => {
-                settings.default.iter().cloned().map(Item::Environment).collect()
-            }
-            (None, Some(project)) => fallback(project)?,
+            (None, Some(project)) => fallback(project, &settings)?,
             (None, None) => {
                 let path = home.join(DOTENV);
                 if path.is_file() { vec![Item::File(path)] } else { Vec::new() }

@@ -23,7 +23,7 @@ pub(crate) use self::data_key::{Expected, unhex};
 pub(crate) use self::member::{Author, Former, FormerName, Member, NewMember};
 pub(crate) use self::open::{Opened, Proof};
 pub(crate) use self::record::{Content, Record, RecordKind};
-pub(crate) use self::scan::FILE_LIMIT;
+pub(crate) use self::scan::{CONFLICT, FILE_LIMIT, conflict_marker};
 pub(crate) use self::text::environment_of;
 
 use crate::crypto::keys::PublicKey;

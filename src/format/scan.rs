@@ -40,9 +40,8 @@ pub(crate) fn scan(text: &str) -> Result<Lines, Fault> {
         if line.len() > LINE_LIMIT {
             return Err(fault("the line is over 2 MiB"));
         }
-        if is_conflict_marker(line) {
-            return Err(fault("a git conflict marker: two versions of the file stand here")
-                .hint("`vault resolve` merges the versions that git has"));
+        if is_conflict_marker(line.as_bytes()) {
+            return Err(fault(CONFLICT).hint("`vault resolve` merges the versions that git has"));
         }
         if line.trim_start_matches([' ', '\t']).starts_with('[') {
             headers += 1;
@@ -67,9 +66,19 @@ pub(crate) fn scan(text: &str) -> Result<Lines, Fault> {
     Ok(Lines(starts))
 }
 
-fn is_conflict_marker(line: &str) -> bool {
-    line == "======="
-        || ["<<<<<<<", "|||||||", ">>>>>>>"].iter().any(|marker| line.starts_with(marker))
+/// What is said of a conflict marker.
+pub(crate) const CONFLICT: &str = "a git conflict marker: two versions of the file stand here";
+
+/// The first line, from 1, on which git has left the mark of a conflict.
+pub(crate) fn conflict_marker(text: &[u8]) -> Option<usize> {
+    let mut lines = text.split(|byte| *byte == b'\n');
+    let line = |line: &[u8]| is_conflict_marker(line.strip_suffix(b"\r").unwrap_or(line));
+    lines.position(line).map(|index| index + 1)
+}
+
+fn is_conflict_marker(line: &[u8]) -> bool {
+    line == b"======="
+        || [b"<<<<<<<", b"|||||||", b">>>>>>>"].iter().any(|marker| line.starts_with(*marker))
 }
 
 /// The string of a line that is `field = "string"` and nothing else.

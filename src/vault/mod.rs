@@ -139,7 +139,7 @@ impl Vault {
     }
 
     /// As [`Vault::member_names`], without the recovery keys, whom nobody can ask.
-    fn people(&self) -> String {
+    pub(crate) fn people(&self) -> String {
         let people = self.file.members.iter().filter(|(_, member)| member.locked.is_none());
         few(people.map(|(name, _)| name))
     }

@@ -39,11 +39,14 @@ fn what_is_left_out_is_told_by_line_and_strict_minds_it() {
 #[test]
 fn a_procfile_that_can_not_be_used_is_status_1() {
     let sandbox = project("web: a\nweb: b\n");
-    let told = "error: Procfile:2: the process type `web` is there already, on line 1\n";
+    let told = "error: Procfile:2: the process type `web` is there already, on line 1\n\
+                note: give one of them another name\n";
     sandbox.vault(["check"]).run().expect(1, told, "");
-    let told = "error: Procfile `None` does not exist or is not a file\n";
+    let told = "error: Procfile `None` does not exist or is not a file\n\
+                note: name it by `-f`, or its folder by `-d`\n";
     sandbox.vault(["check", "-f", "None"]).run().expect(1, told, "");
-    let told = "error: the dotenv file `no.env` does not exist\n";
+    let told = "error: the dotenv file `no.env` does not exist\n\
+                note: there is no vault here, so `-e` names dotenv files\n";
     sandbox.vault(["check", "-e", "no.env"]).run().expect(1, told, "");
     sandbox.write("project/.env", "A='open\n");
     let told = "error: .env:1: missing closing quote: a value ends with its line\n";
@@ -118,7 +121,8 @@ fn a_damaged_environment_and_a_runner_for_nobody_are_told() {
         1,
         "warning: vault.toml: `[runner]` names `wob`, which is no process type; did you mean `web`?\n\
          note: Procfile: valid procfile detected (web)\n\
-         error: envs/staging.toml:[..]\n",
+         error: envs/staging.toml: not a vault file: `vault = 1` is missing\n\
+         note: take the file back from git, or move it away and make a new one with `vault init`\n",
         "",
     );
 }
@@ -138,4 +142,25 @@ fn plaintext_that_git_tracks_is_an_error() {
              note: .env: not read, because there is a vault\n",
         )
     });
+}
+
+#[test]
+fn the_default_of_a_developer_hides_no_environment() {
+    let sandbox = vault_project("web: sh\n", &["A=1"]);
+    sandbox.vault(["init", "-e", "production"]).run().expect_like(0, "", "...\n");
+    sandbox.write("project/vault.toml", "default = \"staging\"\n");
+    let text = sandbox.read("project/envs/production.toml");
+    sandbox.write("project/envs/production.toml", format!("{text}<<<<<<< HEAD\n"));
+    let told = "...\nerror: envs/production.toml:[..]: a git conflict marker: two versions of the file stand here\n\
+                note: `vault resolve` merges the versions that git has\n...\n";
+    sandbox.vault(["check"]).run().expect_like(1, told, "");
+    // Only what is named is looked at.
+    for run in [
+        sandbox.vault(["check", "-e", "staging"]),
+        sandbox.vault(["check"]).env("VAULT_ENV", "staging"),
+    ] {
+        run.run().expect_that(0, "the other one is whole", |output| {
+            !output.out().contains("production")
+        });
+    }
 }

@@ -294,7 +294,8 @@ fn resolve_needs_no_driver_and_works_in_a_rebase_and_a_cherry_pick() {
         0,
         "",
         "vault: in a rebase, ours is what you rebase onto, and theirs is your own commit\n\
-         vault: envs/staging.toml: merged and staged\n",
+         vault: envs/staging.toml: merged and staged\n\
+         hint: `git rebase --continue` goes on\n",
     );
     sh(&bob, "GIT_EDITOR=true git rebase --continue");
     assert_eq!(variables(&bob), format!("AA=1\nAB=2\nALPHA=a\nBETA={BETA}\n"));
@@ -304,7 +305,7 @@ fn resolve_needs_no_driver_and_works_in_a_rebase_and_a_cherry_pick() {
     bob.vault(["resolve", "staging"]).run().expect(
         0,
         "",
-        "vault: envs/staging.toml: merged and staged\n",
+        "vault: envs/staging.toml: merged and staged\nhint: `git commit` finishes it\n",
     );
     sh(&bob, "GIT_EDITOR=true git cherry-pick --continue && git fsck --strict");
     assert_eq!(variables(&bob), format!("AA=1\nAB=2\nAC=3\nALPHA=a\nBETA={BETA}\n"));
@@ -326,7 +327,8 @@ fn a_merge_that_was_committed_broken_is_made_again_from_its_parents() {
     sh(&alice, script);
     let read = team::read(&alice).run();
     read.expect_that(5, "two data keys", |output| output.err().contains("`vault resolve` merges"));
-    alice.vault(["resolve", "staging"]).run().expect(0, "", "vault: envs/staging.toml: merged\n");
+    let told = "vault: envs/staging.toml: merged\nhint: commit the folder `envs`\n";
+    alice.vault(["resolve", "staging"]).run().expect(0, "", told);
     assert_eq!(variables(&alice), format!("ALPHA=a\nBETA={BETA}\n"));
     sh(&alice, "git commit -q --amend -am together && git fsck --strict");
 }

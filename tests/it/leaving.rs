@@ -19,7 +19,7 @@ fn who_is_revoked_opens_nothing_new_and_what_he_knows_is_listed_oldest_first() {
         "vault: production: bob is removed\nvault: production: new data key [..]\n\
          vault: staging: bob is removed\nvault: staging: new data key [..]\n\
          vault: bob could read 2 values, and knows each until it has changed at its source and here:\n\
-         hint: `vault set -e ENV NAME` stores the new value; `vault status` lists what is left; have everybody pull\n",
+         hint: commit the folder `envs`, and have everybody pull; then `vault set -e ENV NAME` stores each new value, and `vault status` lists what is left\n",
     );
     set(&alice, "staging", "NEW", "value");
     bob.vault(["get", "-e", "staging", "NEW"]).run().expect(
@@ -121,7 +121,7 @@ fn the_last_holder_comes_back_by_the_recovery_passphrase_under_a_new_key() {
         "",
         "vault: recovery passphrase, shown this once: write it down and lock it away\n[..]\n\
          vault: staging: has a recovery key now\n\
-         hint: `vault get --recovery -e ENV NAME` shows whether the passphrase is noted right\n",
+         hint: `vault get --recovery -e ENV NAME` shows whether the passphrase is noted right; then commit the folder `envs`\n",
     );
     alice.vault(["key", "recovery"]).run().expect(
         1,

@@ -54,7 +54,15 @@ fn a_member_sees_what_he_can_open_and_a_stranger_how_to_get_in() {
     bob.vault([""; 0]).run().expect_like(
         0,
         "...\nenvironments staging  1 value, you have asked; who can let you in: alice\n...\n\
+         next: git commit envs                    records your request, to be sent\n\
          next: git push                           sends your request, for a member to `vault grant` it\n...\n",
+        "",
+    );
+    bob.sh("git init -q -b main . && git add . && git commit -q -m asked").run().success();
+    bob.vault([""; 0]).run().expect_like(
+        0,
+        "...\nenvironments staging  [..]\n...\n\
+         \nnext: git push                           sends your request, for a member to `vault grant` it\n...\n",
         "",
     );
     sandbox.vault([""; 0]).run().expect_like(
@@ -113,6 +121,15 @@ fn a_damaged_environment_is_named_and_the_others_are_shown() {
         0,
         "...\nenvironments production  can't be read: `vault check -e production` says why\n\
          [..]staging     0 values, you are alice\n...\n",
+        "",
+    );
+    sandbox.write("project/envs/production.toml", "<<<<<<< HEAD\n");
+    sandbox.vault([""; 0]).run().expect_like(
+        0,
+        "...\nenvironments production  two versions, from a merge\n\
+         [..]staging     0 values, you are alice\n\
+         \nnext: vault resolve                      merges the versions that git has\n\
+         next: vault help                         lists all commands\n",
         "",
     );
 }

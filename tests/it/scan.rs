@@ -528,3 +528,27 @@ fn what_can_not_be_searched_is_told() {
     );
     sandbox.vault(["scan", "--staged", "a"]).run().expect_that(2, "one or the other", |_| true);
 }
+
+#[test]
+fn an_environment_that_git_left_in_two_versions_is_not_committed() {
+    let alice = repository();
+    let text = alice.read("project/envs/staging.toml");
+    let torn = text.replacen("\n[secrets", "\n<<<<<<< HEAD\n=======\n>>>>>>> side\n[secrets", 1);
+    let line = torn.lines().position(|line| line == "<<<<<<< HEAD").unwrap() + 1;
+    alice.write("project/envs/staging.toml", torn);
+    git(&alice, "git add envs");
+    let told = format!(
+        "vault: values of staging were not looked for: envs/staging.toml:{line}: a git conflict marker: two versions of the file stand here\n\
+         vault: envs/staging.toml:{line}: a git conflict marker: two versions of the file stand here\n\
+         hint: `vault resolve` merges the versions that git has\n"
+    );
+    for words in [&["scan", "--staged"][..], &["scan"]] {
+        alice.vault(words).run().expect(1, "", &told);
+    }
+    // What counts is what is committed.
+    git(&alice, "git commit -qm torn");
+    alice.write("project/envs/staging.toml", text);
+    git(&alice, "git add envs");
+    alice.vault(["scan", "--staged"]).run().expect(0, "", "");
+    alice.vault(["scan", "--history"]).run().expect(0, "", "");
+}

@@ -245,7 +245,7 @@ fn several_variables_are_one_write_or_none() {
         (
             &["A=2", "B"],
             "vault: several variables need a value each: NAME=VALUE\n\
-             hint: set those whose value is asked for one at a time\n"
+             hint: `vault set NAME` asks for the value of one; a value that you typed here is in your shell's history now\n"
                 .into(),
         ),
         (
