@@ -337,9 +337,9 @@ fn from_clap(error: &clap::Error, subcommand: Option<&str>) -> Error {
         },
         (Some(near), _) => told.hint(format!("did you mean `{near}`?")),
         (None, Some("run")) => told.hint("put `--` before the command: vault run [OPTIONS] -- CMD"),
-        (None, Some(subcommand)) if found.parse::<EnvName>().is_ok() => told.hint(format!(
-            "if that is an environment, name it by `-e`: `vault {subcommand} -e {found}`"
-        )),
+        (None, Some(_)) if found.parse::<EnvName>().is_ok() => {
+            told.hint(format!("if that is an environment, name it by `-e {found}`"))
+        }
         (None, Some(subcommand)) => {
             told.hint(format!("`vault help {subcommand}` shows what it takes"))
         }

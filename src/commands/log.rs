@@ -12,8 +12,8 @@ use super::{Context, variable};
 use crate::error::{Error, Result};
 use crate::process::git::{Objects, git_parts};
 use crate::vars::name::{EnvName, VarName, shown};
-use crate::vault::ENVS_FOLDER;
 use crate::vault::compare::{Change, changes};
+use crate::vault::{ENVS_FOLDER, Project};
 
 /// Show when who changed which names, from git's history
 ///
@@ -53,6 +53,7 @@ struct Teller<'a> {
     /// Of the commit, by environment.
     found: BTreeMap<EnvName, Vec<Change>>,
     told: Vec<Value>,
+    found_any: bool,
     /// The versions that were read last: the older one of a commit is the newer one of the next.
     last: BTreeMap<EnvName, (String, Rc<Version>)>,
 }
@@ -77,6 +78,7 @@ pub(crate) fn run(args: &LogArgs, context: &Context) -> Result<()> {
         raw: String::new(),
         found: BTreeMap::new(),
         told: Vec::new(),
+        found_any: false,
         last: BTreeMap::new(),
     };
     let format = format!("--format=%x1e%h{FIELD}%as{FIELD}%at{FIELD}%aN <%aE>{FIELD}%s");
@@ -103,8 +105,25 @@ pub(crate) fn run(args: &LogArgs, context: &Context) -> Result<()> {
     if context.ui.json {
         let all = Value::Array(std::mem::take(&mut teller.told));
         context.ui.out(format!("{all}\n").as_bytes())?;
+    } else if !teller.found_any {
+        return nothing(&teller, &project);
     }
     Ok(())
+}
+
+/// An environment that is gone has a history, and one that never was has none.
+fn nothing(teller: &Teller<'_>, project: &Project) -> Result<()> {
+    let known = project.environments()?;
+    let mut wanted = teller.wanted.iter().flatten();
+    let never = |name: &&EnvName| !known.contains(name) && !teller.last.contains_key(*name);
+    if let Some(unknown) = wanted.find(never) {
+        return Err(project.unknown(unknown.as_str()));
+    }
+    match &teller.name {
+        Some(name) => Err(Error::not_found(format!("no commit has changed {name}"))
+            .hint("`vault list` shows the names that there are")),
+        None => Ok(()),
+    }
 }
 
 impl Teller<'_> {
@@ -177,6 +196,7 @@ impl Teller<'_> {
         if found.is_empty() {
             return Ok(());
         }
+        self.found_any = true;
         if self.context.ui.json {
             let all: BTreeMap<&str, Vec<String>> = found
                 .iter()
@@ -203,14 +223,7 @@ impl Teller<'_> {
         );
         for (name, changes) in &found {
             let all: Vec<String> = changes.iter().map(ToString::to_string).collect();
-            text.extend([
-                "  ",
-                name.as_str(),
-                ": ",
-                &all.join(", "),
-                "
-",
-            ]);
+            text.extend(["  ", name.as_str(), ": ", &all.join(", "), "\n"]);
         }
         self.context.ui.out(text.as_bytes())
     }

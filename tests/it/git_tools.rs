@@ -246,6 +246,9 @@ fn log(person: &Sandbox, args: &[&str]) -> Vec<String> {
     lines.collect()
 }
 
+const NEVER: &str =
+    "vault: no commit has changed [..]\nhint: `vault list` shows the names that there are\n";
+
 #[test]
 fn log_tells_who_changed_what_and_needs_no_key() {
     let (alice, bob) = two();
@@ -280,7 +283,11 @@ fn log_tells_who_changed_what_and_needs_no_key() {
         log(&stranger, &["ALPHA"]),
         ["set 2", "  staging: ALPHA changed", "start", "  staging: ALPHA added"]
     );
-    assert_eq!(log(&stranger, &["-e", "other", "ALPHA"]), Vec::<String>::new());
+    // An environment that is gone has a history.
+    stranger.vault(["log", "-e", "other", "ALPHA"]).run().expect_like(3, "", NEVER);
+    let known = "vault: there is no environment `stagin`\nhint: did you mean `staging`?\n";
+    alice.vault(["log", "-e", "stagin"]).run().expect_like(3, "", known);
+    alice.vault(["log", "UNKNOWN"]).run().expect_like(3, "", NEVER);
     let json = alice.vault(["log", "--json", "NEW"]).run().success();
     let json: Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json[0]["environments"]["staging"][0], "NEW removed");

@@ -89,7 +89,7 @@ fn an_environment_without_its_flag_is_answered_with_the_flag() {
     for (command, word) in [("list", "staging"), ("init", "qa"), ("status", "staging")] {
         let text = format!(
             "vault: unexpected argument `{word}` found\n\
-             hint: if that is an environment, name it by `-e`: `vault {command} -e {word}`\n"
+             hint: if that is an environment, name it by `-e {word}`\n"
         );
         says(&sandbox, &[command, word], 2, &text);
     }
