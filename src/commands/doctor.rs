@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Context;
 use super::edit::ANY_TIER;
 use super::findings::Level;
+use super::git_setup;
 use super::keys::{KeyPlace, in_keyring};
 use crate::cli::editor as builtin;
 use crate::crypto::keys::Identity;
@@ -58,7 +59,7 @@ impl Finding {
 pub(crate) fn run(_: &DoctorArgs, context: &Context) -> Result<u8> {
     // The first two want a process with one thread and no secret. The keyring is asked by a second thread.
     let swaps = platform::swaps();
-    let found = [
+    let found = vec![
         edit(context),
         file_secrets(context),
         memory(),
@@ -71,6 +72,7 @@ pub(crate) fn run(_: &DoctorArgs, context: &Context) -> Result<u8> {
         umask(),
         locale(context),
     ];
+    let found: Vec<Finding> = found.into_iter().chain(clone(context)).collect();
     let text = if context.ui.json { as_json(&found) } else { as_text(&found) };
     context.ui.out(text.as_bytes())?;
     Ok(u8::from(found.iter().any(|one| one.level == Level::Error)))
@@ -237,6 +239,16 @@ fn cores() -> Finding {
     }
     let told = format!("{ours}; a command that crashes hands its memory to `{program}`");
     Finding::new(SUBJECT, Level::Fine, "none", told)
+}
+
+/// What this clone lacks of what the project asks for.
+fn clone(context: &Context) -> Option<Finding> {
+    let project = context.find_project().ok()??;
+    git_setup::is_missing(&project, context).then(|| {
+        let told =
+            "this clone merges environments as text, and looks for no plaintext before a commit";
+        Finding::new("git", Level::Warning, "not set up", told).hint("`vault git-setup`")
+    })
 }
 
 /// Where the private key would come from. Nothing is decrypted, run or asked for.

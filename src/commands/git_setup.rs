@@ -45,6 +45,15 @@ struct Clone<'a> {
     changed: bool,
 }
 
+/// Whether this clone lacks what the project's `.gitattributes` asks for.
+pub(super) fn is_missing(project: &Project, context: &Context) -> bool {
+    let text = Clone::attributes(&project.near().join(ATTRIBUTES_FILE)).unwrap_or_default();
+    let repository = Repository::of(project, context);
+    text.lines().any(|line| line == ATTRIBUTES)
+        && repository.ask(&["rev-parse", "--git-dir"]).is_some()
+        && repository.ask(&["config", "--get", "merge.vault.driver"]).is_none()
+}
+
 /// Runs it.
 pub(crate) fn run(args: &GitSetupArgs, context: &Context) -> Result<()> {
     let project = context.project()?;

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::Context;
+use super::git_setup;
 use super::keys::KnownKeys;
 use super::repository::Repository;
 use super::wanted::{DOTENV, PROCFILE};
@@ -57,7 +58,9 @@ pub(crate) fn run(context: &Context) -> Result<()> {
         let words = ["diff", "--quiet", "HEAD", "--", ENVS_FOLDER];
         repository.is_some_and(|repository| repository.does(&words))
     };
-    let next = next(project.as_ref(), &keys, &environments, &has, &is_committed);
+    let lacks_setup =
+        || project.as_ref().is_some_and(|project| git_setup::is_missing(project, context));
+    let next = next(project.as_ref(), &keys, &environments, &has, &is_committed, &lacks_setup);
     text.push('\n');
     for (command, what) in next.into_iter().chain([("vault help".to_owned(), "lists all commands")])
     {
@@ -127,6 +130,7 @@ fn next(
     environments: &[Environment],
     has: &dyn Fn(&str) -> bool,
     is_committed: &dyn Fn() -> bool,
+    lacks_setup: &dyn Fn() -> bool,
 ) -> Vec<(String, &'static str)> {
     if project.is_none() {
         let start = ("vault start".to_owned(), "runs the Procfile, with `.env` if there is one");
@@ -161,6 +165,10 @@ fn next(
             let mut next = Vec::new();
             if let Some(who) = open.iter().find_map(|one| asking(one)) {
                 next.push((format!("vault grant {who}"), "lets in who asks"));
+            }
+            if !open.is_empty() && lacks_setup() {
+                let what = "merges environments by name, and scans each commit";
+                next.push(("vault git-setup".to_owned(), what));
             }
             if empty && has(DOTENV) {
                 next.push((format!("vault import -e {name} .env"), "brings its values in"));

@@ -202,3 +202,23 @@ fn a_namespace_that_is_refused_at_any_step_is_replaced_by_the_fence() {
     assert!(is(&edit, "note", "builtin"), "{edit}");
     assert!(edit["message"].as_str().unwrap().contains("no landlock: landlock: "), "{edit}");
 }
+
+#[test]
+fn a_clone_without_what_the_project_asks_of_git_is_told_so() {
+    let alice = vault();
+    let told = |wanted: bool| {
+        let output = alice.vault(["doctor", "--json"]).run();
+        let all: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let git = all.as_array().unwrap().iter().find(|one| one["subject"] == "git");
+        assert_eq!(git.is_some_and(|one| is(one, "warning", "not set up")), wanted, "{all}");
+        let overview = alice.vault([""; 0]).run().success();
+        let line = "next: vault git-setup                    merges environments by name, and scans each commit\n";
+        assert_eq!(overview.out().contains(line), wanted, "{}", overview.out());
+    };
+    alice.write("project/.gitattributes", "envs/*.toml diff=vault merge=vault\n");
+    told(false);
+    alice.sh("git init -q .").run().success();
+    told(true);
+    alice.vault(["git-setup"]).run().expect_that(0, "git is set up", |_| true);
+    told(false);
+}
