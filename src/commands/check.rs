@@ -20,7 +20,7 @@ use crate::process::procfile::Procfile;
 use crate::process::replace::find;
 use crate::vars::Vars;
 use crate::vars::name::{EnvName, VarName, shown};
-use crate::vault::exposure::exposed_to;
+use crate::vault::exposure::{exposed_to, has_another_key};
 use crate::vault::settings::Settings;
 use crate::vault::{Key, Project, Vault, doubts, missing};
 
@@ -245,11 +245,13 @@ fn check_vault(
     for former in vault.file.former.keys() {
         let known = exposed_to(&vault.file, former);
         if !known.is_empty() {
-            let who = former.member();
-            found.warn(format!(
-                "{name}: {who} left and still knows {}; `vault status` names them",
-                count(known.len(), "value")
-            ));
+            let (who, values) = (former.member(), count(known.len(), "value"));
+            let told = if has_another_key(&vault.file, former) {
+                format!("an earlier key of {who} could read {values}")
+            } else {
+                format!("{who} left and still knows {values}")
+            };
+            found.warn(format!("{name}: {told}; `vault status` names them"));
         }
     }
     let verified = if vars.is_some() { "whole and authentic" } else { "readable" };

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::{Fingerprint, FormerName, VaultFile};
 use crate::vars::hex;
 use crate::vars::name::{MemberName, VarName};
-use crate::vault::exposure::exposed_to;
+use crate::vault::exposure::{exposed_to, has_another_key};
 use crate::vault::{Key, Project, Vault};
 
 /// Show who you are, what you can open, who else can, and what is waiting
@@ -123,11 +123,12 @@ fn knows(file: &VaultFile, former: &FormerName) -> Option<String> {
     let names: Vec<&str> = exposed_to(file, former).into_iter().map(VarName::as_str).collect();
     (!names.is_empty()).then(|| {
         let (who, when) = (former.member(), day(former.removed()));
-        format!(
-            "    {who} left on {when} and knows {}: {}",
-            count(names.len(), "value"),
-            names.join(", ")
-        )
+        let (values, names) = (count(names.len(), "value"), names.join(", "));
+        if has_another_key(file, former) {
+            format!("    an earlier key of {who}, removed on {when}, could read {values}: {names}")
+        } else {
+            format!("    {who} left on {when} and knows {values}: {names}")
+        }
     })
 }
 

@@ -51,6 +51,11 @@ pub(crate) fn exposed_to<'a>(file: &'a VaultFile, former: &FormerName) -> Vec<&'
     exposed.into_iter().map(|(_, name)| name).collect()
 }
 
+/// Whether the entry is of a key that its member has replaced, so that nobody has left.
+pub(crate) fn has_another_key(file: &VaultFile, former: &FormerName) -> bool {
+    file.members.contains_key(former.member())
+}
+
 /// The former members who know this value.
 pub(crate) fn known_to<'a>(file: &'a VaultFile, name: &VarName) -> Vec<&'a MemberName> {
     let Some(record) = file.secrets.get(name) else { return Vec::new() };

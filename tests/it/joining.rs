@@ -166,7 +166,7 @@ fn a_lost_key_is_replaced_under_a_new_data_key_and_the_old_one_is_on_record() {
     assert_eq!(get(&new_bob, "staging", "A"), b"value");
     bob.vault(["get", "-e", "staging", "A"]).run().expect_that(4, "the old key", |_| true);
     let status = alice.vault(["status"]).run().success();
-    assert!(status.out().contains("bob left on"), "{}", status.out());
+    assert!(status.out().contains("an earlier key of bob, removed on"), "{}", status.out());
     // His own he can't replace: he would know the new data key.
     let newest = alice.another_home("newest");
     newest

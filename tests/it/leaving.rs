@@ -138,6 +138,17 @@ fn the_last_holder_comes_back_by_the_recovery_passphrase_under_a_new_key() {
     grant.run().expect_that(0, "replaced", |output| output.err().contains("alice is removed"));
     assert_eq!(get(&new, "staging", "A"), b"value");
     alice.vault(["get", "-e", "staging", "A"]).run().expect_that(4, "the lost key", |_| true);
+    // Nobody has left.
+    new.vault(["status"]).run().expect_like(
+        0,
+        "...\n    an earlier key of alice, removed on [..], could read 1 value: A\n...\n",
+        "",
+    );
+    new.vault(["check"]).run().expect_like(
+        0,
+        "...\nwarning: staging: an earlier key of alice could read 1 value; `vault status` names them\n...\n",
+        "",
+    );
     // A passphrase that somebody saw is replaced, and opens nothing any more.
     let before = field(&alice.read(STAGING), "members.recovery", "key");
     let replaced = new.vault(["key", "recovery", "--replace"]).run();
