@@ -11,7 +11,6 @@ use super::wanted::{DOTENV, PROCFILE};
 use crate::cli::ui::count;
 use crate::crypto::keys::PublicKey;
 use crate::error::{Result, shown_path};
-use crate::format::conflict_marker;
 use crate::vars::name::{EnvName, MemberName};
 use crate::vault::{ENVS_FOLDER, Project, Vault, few};
 
@@ -85,8 +84,7 @@ fn look(project: Option<&Project>, keys: &KnownKeys) -> Result<Vec<Environment>>
     };
     let look = |name: EnvName| {
         let vault = project.read(&name).ok();
-        let text = if vault.is_some() { None } else { std::fs::read(project.path(&name)).ok() };
-        let is_torn = text.is_some_and(|text| conflict_marker(&text).is_some());
+        let is_torn = vault.is_none() && project.is_torn(&name);
         let members = vault.iter().flat_map(|vault| &vault.file.members);
         let mut me = members.filter(|(_, member)| mine.contains(&member.key));
         let me = me.next().map(|(name, _)| name.clone());

@@ -7,7 +7,7 @@ use super::settings::Settings;
 use super::{Key, Vault};
 use crate::crypto::keys::Identity;
 use crate::error::{Error, Result, shown_path};
-use crate::format::FILE_LIMIT;
+use crate::format::{FILE_LIMIT, conflict_marker};
 use crate::store::file::{self, FolderLock, Staged};
 use crate::vars::Vars;
 use crate::vars::name::{EnvName, nearest};
@@ -150,6 +150,12 @@ impl Project {
         let bytes =
             file::read(&path, &self.root, FILE_LIMIT).map_err(|error| error.about(environment))?;
         bytes.map(|bytes| Vault::parse(&path, environment, &bytes)).transpose()
+    }
+
+    /// Whether git has left two versions of an environment in its file.
+    pub(crate) fn is_torn(&self, environment: &EnvName) -> bool {
+        let read = file::read(&self.path(environment), &self.root, FILE_LIMIT);
+        read.ok().flatten().is_some_and(|bytes| conflict_marker(&bytes).is_some())
     }
 
     /// The error for an environment that isn't there: with the near name, or all of them.

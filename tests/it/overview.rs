@@ -123,6 +123,14 @@ fn a_damaged_environment_is_named_and_the_others_are_shown() {
          [..]staging     0 values, you are alice\n...\n",
         "",
     );
+    // Nobody may ever write into it.
+    sandbox.sh("rm envs/production.toml && mkfifo envs/production.toml").run().success();
+    sandbox.vault([""; 0]).run().expect_like(
+        0,
+        "...\nenvironments production  can't be read: `vault check -e production` says why\n...\n",
+        "",
+    );
+    sandbox.sh("rm envs/production.toml").run().success();
     sandbox.write("project/envs/production.toml", "<<<<<<< HEAD\n");
     sandbox.vault([""; 0]).run().expect_like(
         0,
