@@ -114,6 +114,20 @@ impl Error {
         }
     }
 
+    /// Puts what it comes from in front.
+    #[must_use]
+    pub(crate) fn within(mut self, source: &str) -> Self {
+        self.messages = vec![format!("{source}: {self}")];
+        self
+    }
+
+    /// The same as another sort of failure.
+    #[must_use]
+    pub(crate) fn of_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     /// Says which environment it is about, for `--json`.
     #[must_use]
     pub fn about(mut self, environment: impl fmt::Display) -> Self {

@@ -18,7 +18,7 @@ use self::ui::{ColorChoice, Ui};
 use crate::commands::{self, Context, Globals, completions};
 use crate::error::{Error, Result};
 use crate::platform;
-use crate::vars::name::EnvName;
+use crate::vars::name::{EnvName, without_value};
 
 /// Encrypted, per-environment secrets for twelve-factor apps, kept in git
 #[derive(Debug, Parser)]
@@ -365,56 +365,51 @@ fn not_a_command(error: &clap::Error) -> Option<Error> {
         return None;
     };
     if typed.contains('=') {
-        let told = format!("unrecognized subcommand `{}`", commands::without_value(typed));
+        let told = format!("unrecognized subcommand `{}`", without_value(typed));
         return Some(Error::usage(told).hint("perhaps you want `vault set NAME=VALUE`"));
     }
-    hashicorp(typed).or_else(|| of_other_programs(typed))
+    let meant = |words: &[(&str, &'static str)]| {
+        words.iter().find(|(word, _)| word == typed).map(|(_, meant)| *meant)
+    };
+    let (told, meant) = match meant(&OF_HASHICORP) {
+        Some(meant) => (format!("this is not HashiCorp Vault, and has no `{typed}`"), meant),
+        None => (format!("unrecognized subcommand `{typed}`"), meant(&OF_OTHERS)?),
+    };
+    Some(Error::usage(told).hint(format!("perhaps you want {meant}")))
 }
 
-/// Words that other programs have for what is here, too.
-fn of_other_programs(typed: &str) -> Option<Error> {
-    const THEIRS: [(&str, &str); 11] = [
-        ("add", "`vault set NAME`"),
-        ("rm", "`vault unset NAME`"),
-        ("remove", "`vault unset NAME`"),
-        ("show", "`vault list`"),
-        ("exec", "`vault run -- CMD`"),
-        ("shell", "`vault run -- CMD`"),
-        ("encrypt", "`vault import FILE`"),
-        ("decrypt", "`vault export dotenv`"),
-        ("invite", "`vault grant MEMBER`"),
-        ("whoami", "`vault status`"),
-        ("clone", "`git clone`, and then `vault request`"),
-    ];
-    let (_, meant) = THEIRS.iter().find(|(word, _)| *word == typed)?;
-    let told = Error::usage(format!("unrecognized subcommand `{typed}`"));
-    Some(told.hint(format!("perhaps you want {meant}")))
-}
+/// Words that other programs have for what is here, too, with what was perhaps meant here.
+const OF_OTHERS: [(&str, &str); 11] = [
+    ("add", "`vault set NAME`"),
+    ("rm", "`vault unset NAME`"),
+    ("remove", "`vault unset NAME`"),
+    ("show", "`vault list`"),
+    ("exec", "`vault run -- CMD`"),
+    ("shell", "`vault run -- CMD`"),
+    ("encrypt", "`vault import FILE`"),
+    ("decrypt", "`vault export dotenv`"),
+    ("invite", "`vault grant MEMBER`"),
+    ("whoami", "`vault status`"),
+    ("clone", "`git clone`, and then `vault request`"),
+];
 
-/// Words of `HashiCorp`'s program of the same name, with what was perhaps meant here.
-fn hashicorp(typed: &str) -> Option<Error> {
-    const THEIRS: [(&str, &str); 14] = [
-        ("kv", "`vault get NAME` and `vault set NAME`"),
-        ("read", "`vault get NAME`"),
-        ("write", "`vault set NAME`"),
-        ("delete", "`vault unset NAME`"),
-        ("login", "`vault status`"),
-        ("token", "`vault key show`"),
-        ("server", "`vault init`"),
-        ("operator", "`vault init`"),
-        ("unseal", "`vault status`"),
-        ("secrets", "`vault list`"),
-        ("auth", "`vault status`"),
-        ("policy", "`vault status`"),
-        ("agent", "`vault run -- CMD`"),
-        ("proxy", "`vault run -- CMD`"),
-    ];
-    let (word, meant) = THEIRS.iter().find(|(word, _)| *word == typed)?;
-    Some(
-        Error::usage(format!("this is not HashiCorp Vault, and has no `{word}`"))
-            .hint(format!("perhaps you want {meant}")),
-    )
-}
+/// Words of `HashiCorp`'s program of the same name.
+const OF_HASHICORP: [(&str, &str); 14] = [
+    ("kv", "`vault get NAME` and `vault set NAME`"),
+    ("read", "`vault get NAME`"),
+    ("write", "`vault set NAME`"),
+    ("delete", "`vault unset NAME`"),
+    ("login", "`vault status`"),
+    ("token", "`vault key show`"),
+    ("server", "`vault init`"),
+    ("operator", "`vault init`"),
+    ("unseal", "`vault status`"),
+    ("secrets", "`vault list`"),
+    ("auth", "`vault status`"),
+    ("policy", "`vault status`"),
+    ("agent", "`vault run -- CMD`"),
+    ("proxy", "`vault run -- CMD`"),
+];
 
 #[cfg(test)]
 mod tests {

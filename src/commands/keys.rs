@@ -8,7 +8,7 @@ use super::Context;
 use crate::cli::prompt::{self, OnTerminal};
 use crate::crypto::keys::{Identity, PublicKey};
 use crate::crypto::plugin::{Interaction, PluginAccess};
-use crate::error::{Error, Result, shown_path};
+use crate::error::{Error, Kind, Result, shown_path};
 use crate::process::capture_key;
 use crate::secret::Secret;
 use crate::store::{identity, keyring};
@@ -70,10 +70,8 @@ impl Context {
                 let words = shell_words::split(&command).map_err(|_| {
                     Error::usage("VAULT_KEY_COMMAND has a quote that is never closed")
                 })?;
-                let text = capture_key(&words, &self.surroundings()).map_err(|error| {
-                    let told = Error::no_access(format!("VAULT_KEY_COMMAND: {error}"));
-                    told.hint_if(error.hint_text().map(str::to_owned))
-                })?;
+                let text = capture_key(&words, &self.surroundings())
+                    .map_err(|error| error.within("VAULT_KEY_COMMAND").of_kind(Kind::NoAccess))?;
                 return self.parse("VAULT_KEY_COMMAND", &text).map(|source| Some(vec![source]));
             }
             KeyPlace::Credential(path) => {
@@ -191,10 +189,8 @@ impl Context {
     /// Reads the text of a source.
     pub(super) fn parse(&self, source: &str, text: &Secret) -> Result<Source> {
         let mut ask = || self.passphrase(&format!("passphrase of the key ({source})"));
-        let identities = Identity::parse_all(text, &interaction(), &mut ask).map_err(|error| {
-            let told = Error::new(error.kind(), format!("{source}: {error}"));
-            told.hint_if(error.hint_text().map(str::to_owned))
-        })?;
+        let identities = Identity::parse_all(text, &interaction(), &mut ask)
+            .map_err(|error| error.within(source))?;
         self.ui.detail(&format!("the private key comes from {source}"));
         Ok(Source { told: source.to_owned(), identities })
     }

@@ -58,7 +58,7 @@ use crate::format::Opened;
 use crate::process::Surroundings;
 use crate::process::git::git;
 use crate::secret::Secret;
-use crate::vars::name::{EnvName, VarName, nearest, shown};
+use crate::vars::name::{EnvName, VarName, nearest, shown, without_value};
 use crate::vault::pins::Seen;
 use crate::vault::settings::Settings;
 use crate::vault::{Project, Vault, doubts, unfit};
@@ -162,9 +162,7 @@ impl Context {
         let Some(name) = names.iter().find(is_missing) else { return Ok(()) };
         let source =
             if self.outside.text("VAULT_ENV").is_some() { "VAULT_ENV" } else { "vault.toml" };
-        let error = project.unknown(name.as_str());
-        let told = Error::new(error.kind(), format!("{source}: {error}")).about(name);
-        Err(told.hint_if(error.hint_text().map(str::to_owned)))
+        Err(project.unknown(name.as_str()).within(source))
     }
 
     /// The one environment that is meant.
@@ -357,14 +355,6 @@ pub(crate) fn unknown_variable(vault: &Vault, name: &VarName) -> Error {
 /// A variable name as it was typed.
 pub(crate) fn variable(text: &str) -> Result<VarName> {
     text.parse().map_err(|rule| Error::usage(format!("`{}`: {rule}", without_value(text))))
-}
-
-/// A word without what may be a value behind its `=`.
-pub(crate) fn without_value(word: &str) -> String {
-    match word.split_once('=') {
-        Some((name, _)) => format!("{}=…", shown(name)),
-        None => shown(word),
-    }
 }
 
 /// A list of variable names as it was typed, separated by commas.

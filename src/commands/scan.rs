@@ -27,7 +27,8 @@ use crate::vault::{ENVS_FOLDER, Key, Project};
 ///
 /// Finds values of the vault that your key opens, in every encoding that is hidden in output; private keys;
 /// dotenv files with values; tokens of known shapes; and what git left in an environment where it saw a
-/// conflict. No value is shown. The status is 1 if anything was found. Without arguments it looks at the files that git tracks.
+/// conflict. No value is shown. The status is 1 if anything was found. Without arguments it looks at the
+/// files that git tracks.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("where").multiple(false))]
 pub(crate) struct ScanArgs {

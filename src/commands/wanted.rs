@@ -374,11 +374,8 @@ fn decrypt(
     let opened = context.unlock(project, &vault, key, Purpose::Read)?;
     // Names are judged before anything is decrypted.
     for name in vault.file.secrets.keys() {
-        check_storable(name, settings).map_err(|error| {
-            Error::new(Kind::Integrity, error.to_string())
-                .hint_if(error.hint_text().map(str::to_owned))
-                .about(environment)
-        })?;
+        check_storable(name, settings)
+            .map_err(|error| error.of_kind(Kind::Integrity).about(environment))?;
     }
     let files = vault.file_names().cloned().collect();
     Ok((vault.take_vars(&opened)?, files, vault))

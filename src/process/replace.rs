@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::environ::Environment;
 use crate::error::{Error, Kind, Result, reason};
 use crate::platform;
-use crate::vars::name::shown;
+use crate::vars::name::{shown, without_value};
 
 /// Where a command's program lies.
 ///
@@ -20,12 +20,14 @@ use crate::vars::name::shown;
 /// [`Kind::NoCommand`] (127) or [`Kind::NotExecutable`] (126).
 pub(crate) fn find(command: &OsStr, path: Option<&OsStr>) -> Result<PathBuf> {
     let word = command.to_string_lossy();
-    let (told, hint) = perhaps(&word);
+    let told = || if word.contains('/') { shown(&word) } else { without_value(&word) };
     let missing = || {
-        Error::new(Kind::NoCommand, format!("`{told}`: command not found")).hint_if(hint.clone())
+        Error::new(Kind::NoCommand, format!("`{}`: command not found", told()))
+            .hint_if(perhaps(&word))
     };
     let refused = |error: &io::Error| {
-        Error::new(Kind::NotExecutable, format!("`{told}` can't be executed: {}", reason(error)))
+        let message = format!("`{}` can't be executed: {}", told(), reason(error));
+        Error::new(Kind::NotExecutable, message)
     };
     let typed = Path::new(command);
     if command.is_empty() {
@@ -51,19 +53,19 @@ pub(crate) fn find(command: &OsStr, path: Option<&OsStr>) -> Result<PathBuf> {
     Err(denied.as_ref().map_or_else(missing, refused))
 }
 
-/// A command that isn't there as it is shown, and what was probably meant by it.
-fn perhaps(word: &str) -> (String, Option<String>) {
-    if let Some((name, _)) = word.split_once('=').filter(|_| !word.contains('/')) {
-        let hint = "`vault run -- env NAME=VALUE CMD` sets a variable for the command";
-        return (format!("{}=…", shown(name)), Some(hint.to_owned()));
+/// What was probably meant by a command that isn't there.
+fn perhaps(word: &str) -> Option<String> {
+    let is_path = word.contains('/');
+    if !is_path && word.contains('=') {
+        return Some(
+            "`vault run -- env NAME=VALUE CMD` sets a variable for the command".to_owned(),
+        );
     }
-    let hint = if word.contains(char::is_whitespace) {
-        Some("leave the quotes out, or start a shell: `vault run -- sh -c '…'`".to_owned())
-    } else {
-        let is_here = !word.contains('/') && Path::new(word).is_file();
-        is_here.then(|| format!("did you mean `./{}`?", shown(word)))
-    };
-    (shown(word), hint)
+    if word.contains(char::is_whitespace) {
+        return Some("leave the quotes out, or start a shell: `vault run -- sh -c '…'`".to_owned());
+    }
+    let is_here = !is_path && Path::new(word).is_file();
+    is_here.then(|| format!("did you mean `./{}`?", shown(word)))
 }
 
 /// Where this program lies, for files that have to name it.

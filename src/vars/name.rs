@@ -189,6 +189,14 @@ pub(crate) fn shown(text: &str) -> String {
     out
 }
 
+/// As [`shown`], without what may be a value behind a `=`.
+pub(crate) fn without_value(word: &str) -> String {
+    match word.split_once('=') {
+        Some((name, _)) => format!("{}=…", shown(name)),
+        None => shown(word),
+    }
+}
+
 /// As [`shown`], for the bytes of a path: what is no UTF-8 is written as `\xff`.
 pub(crate) fn shown_bytes(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
