@@ -9,7 +9,7 @@ use crate::format::{Fingerprint, Opened};
 use crate::store::state;
 use crate::vars::name::{EnvName, MemberName, shown};
 use crate::vault::pins::{
-    Candidate, Memory, Odd, Origin, PinVerdict, Pinned, Place, Seen, Stop, Story, Verdict,
+    Candidate, Memory, News, Odd, Origin, PinVerdict, Pinned, Place, Seen, Stop, Story, Verdict,
 };
 use crate::vault::{Key, Project, Vault};
 
@@ -35,14 +35,36 @@ impl Context {
         purpose: Purpose,
     ) -> Result<Opened> {
         let opened = vault.open(key)?;
+        self.tell_opened(vault, &opened);
+        self.believe(project, vault, &opened, purpose)?;
+        Ok(opened)
+    }
+
+    /// Opens an environment to read its values, if this machine has checked its members and believed it before as they
+    /// are. Of the members only the user is in it then.
+    pub(crate) fn open_marked(
+        &self,
+        project: &Project,
+        environment: &EnvName,
+        key: &Key,
+    ) -> Option<(Vault, Opened)> {
+        let path = self.memory_path().filter(|_| self.outside.get("VAULT_PIN").is_none())?;
+        let memory = state::read(&path).ok()??;
+        let place = place(project, environment);
+        let (vault, opened) = project.open_marked(environment, key, |id, fingerprint| {
+            Memory::mark(&memory, &place, id, fingerprint)
+        })?;
+        self.tell_opened(&vault, &opened);
+        Some((vault, opened))
+    }
+
+    fn tell_opened(&self, vault: &Vault, opened: &Opened) {
         self.ui.detail(&format!(
             "{}: opened as {}, data key {}",
             vault.environment(),
             opened.me(),
             opened.fingerprint()
         ));
-        self.believe(project, vault, &opened, purpose)?;
-        Ok(opened)
     }
 
     /// Sees whether an opened environment is to be believed, and remembers what is new.
@@ -65,16 +87,23 @@ impl Context {
         let text = state::read(&path)?.unwrap_or_default();
         let about = Some((&place, &vault.file.id));
         let memory = Memory::parse(&text, about).ok_or_else(|| damaged(&path))?;
-        if !self.heard(project, &memory, candidate, (vault, purpose), true)? {
-            return Ok(());
-        }
-        // Somebody else may have changed it since.
-        self.remember(&path, |memory| {
-            if self.heard(project, memory, candidate, (vault, purpose), false)? {
+        // Somebody else may have changed the memory since.
+        let accept = |memory: &mut Memory<'_>| {
+            let news = self.heard(project, memory, candidate, (vault, purpose), false)?;
+            if news != News::Nothing {
                 memory.accept(candidate.seen());
             }
             Ok(())
-        })
+        };
+        match self.heard(project, &memory, candidate, (vault, purpose), true)? {
+            News::Nothing => Ok(()),
+            News::Checked => match self.remember_or_fail(&path, accept) {
+                // What protects is remembered. The next run checks the members again.
+                Err(error) if error.kind() == Kind::Failed => Ok(()),
+                updated => updated,
+            },
+            News::More => self.remember(&path, accept),
+        }
     }
 
     /// Remembers what this machine has just made.
@@ -177,7 +206,7 @@ impl Context {
         }
     }
 
-    /// Tells what is made of a file. Whether it has to be remembered.
+    /// Tells what is made of a file. What of it has to be remembered.
     fn heard(
         &self,
         project: &Project,
@@ -185,14 +214,14 @@ impl Context {
         candidate: Candidate<'_>,
         (vault, purpose): (&Vault, Purpose),
         aloud: bool,
-    ) -> Result<bool> {
+    ) -> Result<News> {
         let environment = vault.environment();
         let new = match memory.judge(candidate, now()) {
-            Verdict::Known { odd, grown } => {
+            Verdict::Known { odd, news } => {
                 for one in odd.iter().filter(|_| aloud) {
                     self.tell_odd(one, environment);
                 }
-                grown
+                news
             }
             Verdict::New => {
                 // As ssh says of a host: whoever expects an old acquaintance may look twice.
@@ -202,25 +231,27 @@ impl Context {
                         vault.member_names()
                     ));
                 }
-                true
+                News::More
             }
             Verdict::Rotated(story) => {
                 let told = format!("{environment}: {}", rotated(&story));
                 if aloud && self.is_news(&told) {
                     self.ui.say(&told);
                 }
-                true
+                News::More
             }
             Verdict::Stop(Stop::Old(_)) if purpose == Purpose::Read && self.globals.old_key => {
-                false
+                News::Nothing
             }
-            Verdict::Stop(Stop::Old(_)) if replaced_meanwhile(project, vault) => return Ok(false),
+            Verdict::Stop(Stop::Old(_)) if replaced_meanwhile(project, vault) => {
+                return Ok(News::Nothing);
+            }
             Verdict::Stop(stop) => return Err(stopped(&stop, vault, purpose)),
         };
         let later = memory.later(&vault.file).filter(|_| purpose == Purpose::Write);
         if let Some(later) = later {
             if replaced_meanwhile(project, vault) {
-                return Ok(false);
+                return Ok(News::Nothing);
             }
             return Err(Error::integrity(format!(
                 "{}: its data key was replaced, so nothing is written under it",

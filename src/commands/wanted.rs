@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::pins::Purpose;
 use super::{Context, check_storable};
 use crate::error::{Error, Kind, Result, shown_path};
+use crate::format::Opened;
 use crate::platform;
 use crate::process::environ::Environment;
 use crate::process::procfile::Procfile;
@@ -370,13 +371,26 @@ fn decrypt(
     environment: &EnvName,
     key: &Key,
 ) -> Result<(Vars, BTreeSet<VarName>, Vault)> {
-    let mut vault = project.read(environment)?;
+    // Whatever goes wrong here, reading all of it says what and where.
+    let marked = context.open_marked(project, environment, key);
+    if let Some(values) = marked.and_then(|(vault, opened)| values(vault, &opened, settings).ok()) {
+        return Ok(values);
+    }
+    let vault = project.read(environment)?;
     let opened = context.unlock(project, &vault, key, Purpose::Read)?;
+    values(vault, &opened, settings)
+}
+
+fn values(
+    mut vault: Vault,
+    opened: &Opened,
+    settings: &Settings,
+) -> Result<(Vars, BTreeSet<VarName>, Vault)> {
     // Names are judged before anything is decrypted.
     for name in vault.file.secrets.keys() {
         check_storable(name, settings)
-            .map_err(|error| error.of_kind(Kind::Integrity).about(environment))?;
+            .map_err(|error| error.of_kind(Kind::Integrity).about(vault.environment()))?;
     }
     let files = vault.file_names().cloned().collect();
-    Ok((vault.take_vars(&opened)?, files, vault))
+    Ok((vault.take_vars(opened)?, files, vault))
 }

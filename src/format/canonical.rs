@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 use super::scan::{HEADER_LIMIT, HEADERS_LIMIT, LINE_LIMIT, STRUCTURE_LIMIT};
 use super::text::{
@@ -15,6 +15,7 @@ use super::text::{
     own_name,
 };
 use super::{FILE_LIMIT, TIME_LIMIT, VaultFile, write};
+use crate::crypto::keys::PublicKey;
 use crate::vars::name::EnvName;
 
 /// The file that this text is, if it is in the form of our writer and has no fault.
@@ -22,39 +23,46 @@ pub(super) fn read(text: &str, environment: &EnvName) -> Option<VaultFile> {
     if text.len() > FILE_LIMIT {
         return None;
     }
-    let mut text = Text { rest: text, line: 0, headers: 0, structure: 0 };
-    if text.plain()? != write::header(environment) || text.plain()? != "vault = 1" {
-        return None;
-    }
-    let mut file = VaultFile {
-        environment: own_name(("environment", 0), Some(text.field("environment")?), environment)
-            .ok()?,
-        id: bytes_of(("id", 0), Some(text.field("id")?)).ok()?,
-        made: integer(text.plain()?.strip_prefix("made = ")?).filter(|time| *time < TIME_LIMIT)?,
-        members: BTreeMap::new(),
-        former: BTreeMap::new(),
-        requests: BTreeMap::new(),
-        odd_requests: Vec::new(),
-        secrets: BTreeMap::new(),
-        comments: Vec::new(),
-    };
-    let (mut members, mut former, mut requests, mut secrets) = (vec![], vec![], vec![], vec![]);
-    while !text.rest.is_empty() {
-        let (kind, key) = text.header()?;
-        match kind {
-            "members" => members.push((name(key).ok()?, text.table::<MemberFields>(key)?)),
-            "former" => former.push((former_name(key).ok()?, text.table::<FormerFields>(key)?)),
-            "requests" => requests.push((name(key).ok()?, text.field("key")?.parse().ok()?)),
-            "secrets" => secrets.push((name(key).ok()?, text.table::<SecretFields>(key)?)),
-            _ => return None,
-        }
-    }
-    file.members = each_once(members)?;
-    file.former = each_once(former)?;
-    file.requests = each_once(requests)?;
-    file.secrets = each_once(secrets)?;
+    let mut text = Text::of(text);
+    let mut file = text.top(environment)?;
+    text.tables(&mut file)?;
     across(&file).ok()?;
     Some(file)
+}
+
+/// What the member with this public key needs of such a text to read the values: as [`read`], but of the members
+/// there is only he, and nobody of the ledger. Beside it is the text that says who they are, of which nothing else was
+/// looked at. The lines in it are not those of the whole text.
+pub(super) fn read_own<'t>(
+    text: &'t str,
+    environment: &EnvName,
+    key: &PublicKey,
+) -> Option<(VaultFile, &'t str)> {
+    /// A table of a member or of the ledger is longer.
+    const TABLE: usize = 64;
+    if text.len() > FILE_LIMIT {
+        return None;
+    }
+    let mut end = memmem::find(text.as_bytes(), b"\n[secrets.").unwrap_or(text.len());
+    while let Some(last) = text.get(..end)?.rfind("\n[")
+        && text.get(last..end)?.starts_with("\n[requests.")
+    {
+        end = last;
+    }
+    let (head, rest) = text.split_at_checked(end)?;
+    let mut file = Text::of(head).top(environment)?;
+    let rest = Text { structure: head.len(), headers: head.len() / TABLE, ..Text::of(rest) };
+    rest.tables(&mut file)?;
+    (file.members.is_empty() && file.former.is_empty()).then_some(())?;
+
+    let first_field = format!("]\nkey = \"{}\"\n", key.as_str());
+    let (before, _) =
+        head.split_at_checked(memmem::find(head.as_bytes(), first_field.as_bytes())?)?;
+    let mut block = Text::of(head.get(before.rfind('\n')?..)?);
+    let (kind, me) = block.header()?;
+    (kind == "members").then_some(())?;
+    file.members.insert(name(me).ok()?, block.table::<MemberFields>(me)?);
+    Some((file, head))
 }
 
 /// The map, if no name is there twice. From a list in order it is made without a search for each name.
@@ -81,6 +89,50 @@ struct Text<'t> {
 }
 
 impl<'t> Text<'t> {
+    fn of(text: &'t str) -> Self {
+        Self { rest: text, line: 0, headers: 0, structure: 0 }
+    }
+
+    /// The lines before the first table.
+    fn top(&mut self, environment: &EnvName) -> Option<VaultFile> {
+        if self.plain()? != write::header(environment) || self.plain()? != "vault = 1" {
+            return None;
+        }
+        let said = own_name(("environment", 0), Some(self.field("environment")?), environment);
+        let made = |line: &str| integer(line.strip_prefix("made = ")?);
+        Some(VaultFile {
+            environment: said.ok()?,
+            id: bytes_of(("id", 0), Some(self.field("id")?)).ok()?,
+            made: made(self.plain()?).filter(|time| *time < TIME_LIMIT)?,
+            members: BTreeMap::new(),
+            former: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            odd_requests: Vec::new(),
+            secrets: BTreeMap::new(),
+            comments: Vec::new(),
+        })
+    }
+
+    /// All tables up to the end, into the file.
+    fn tables(mut self, file: &mut VaultFile) -> Option<()> {
+        let (mut members, mut former, mut requests, mut secrets) = (vec![], vec![], vec![], vec![]);
+        while !self.rest.is_empty() {
+            let (kind, key) = self.header()?;
+            match kind {
+                "members" => members.push((name(key).ok()?, self.table::<MemberFields>(key)?)),
+                "former" => former.push((former_name(key).ok()?, self.table::<FormerFields>(key)?)),
+                "requests" => requests.push((name(key).ok()?, self.field("key")?.parse().ok()?)),
+                "secrets" => secrets.push((name(key).ok()?, self.table::<SecretFields>(key)?)),
+                _ => return None,
+            }
+        }
+        file.members = each_once(members)?;
+        file.former = each_once(former)?;
+        file.requests = each_once(requests)?;
+        file.secrets = each_once(secrets)?;
+        Some(())
+    }
+
     /// The next line without its end, which has to be there.
     fn line(&mut self) -> Option<&'t str> {
         let (line, rest) = self.rest.split_at_checked(memchr(b'\n', self.rest.as_bytes())?)?;

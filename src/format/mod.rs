@@ -6,6 +6,7 @@
 mod canonical;
 mod change;
 mod data_key;
+mod mark;
 mod member;
 mod open;
 mod record;
@@ -20,6 +21,7 @@ pub(crate) use self::canonical::integer;
 pub(crate) use self::change::{NewFile, Rotation};
 pub use self::data_key::Fingerprint;
 pub(crate) use self::data_key::{Expected, unhex};
+pub(crate) use self::mark::Mark;
 pub(crate) use self::member::{Author, Former, FormerName, Member, NewMember};
 pub(crate) use self::open::{Opened, Proof};
 pub(crate) use self::record::{Content, Record, RecordKind};
@@ -165,12 +167,12 @@ mod tests {
         PluginAccess { allowed: Vec::new(), interaction: Arc::new(Silent) }
     }
 
-    fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    pub(super) fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
         text.parse().unwrap()
     }
 
     /// Alice's file with bob as a member and carol as a former one.
-    fn made() -> (VaultFile, Opened, Identity, Identity) {
+    pub(super) fn made() -> (VaultFile, Opened, Identity, Identity) {
         let (alice, bob) = (Identity::generate(), Identity::generate());
         let key = |identity: &Identity| identity.public_key().unwrap();
         let member =

@@ -21,7 +21,24 @@ impl VaultFile {
     ///
     /// The file would be over a limit, so that no reader would take it.
     pub(crate) fn to_text(&self) -> Result<String, Fault> {
-        let mut text = String::with_capacity(512 * (self.members.len() + self.secrets.len()) + 512);
+        let mut text = self.head();
+        text.reserve(512 * self.secrets.len());
+        for (name, key) in &self.requests {
+            table(&mut text, &format!("requests.{name}"));
+            string(&mut text, "key", key.as_str());
+        }
+        for (name, record) in &self.secrets {
+            table(&mut text, &format!("secrets.{name}"));
+            base64(&mut text, "value", record.bytes());
+        }
+        scan(&text)
+            .map_err(|fault| Fault::integrity(None, format!("not written: {}", fault.message)))?;
+        Ok(text)
+    }
+
+    /// The part of the canonical text that stands before requests and values: what the vouches are about.
+    pub(super) fn head(&self) -> String {
+        let mut text = String::with_capacity(1024 * self.members.len() + 512);
         text.push_str(&header(&self.environment));
         text.push('\n');
         let integer = |text: &mut String, field: &str, value: u64| {
@@ -52,17 +69,7 @@ impl VaultFile {
             string(&mut text, "key", former.key.as_str());
             base64(&mut text, "vouch", &former.vouch);
         }
-        for (name, key) in &self.requests {
-            table(&mut text, &format!("requests.{name}"));
-            string(&mut text, "key", key.as_str());
-        }
-        for (name, record) in &self.secrets {
-            table(&mut text, &format!("secrets.{name}"));
-            base64(&mut text, "value", record.bytes());
-        }
-        scan(&text)
-            .map_err(|fault| Fault::integrity(None, format!("not written: {}", fault.message)))?;
-        Ok(text)
+        text
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) use self::requirements::{missing, unfit};
 
 use crate::crypto::keys::Identity;
 use crate::error::{Kind, Result, shown_path};
-use crate::format::{Content, Fault, Opened, Record, RecordKind, VaultFile};
+use crate::format::{Content, Fault, Fingerprint, Mark, Opened, Record, RecordKind, VaultFile};
 use crate::secret::Secret;
 use crate::vars::Vars;
 use crate::vars::name::{EnvName, MemberName, VarName, shown};
@@ -73,6 +73,21 @@ impl Vault {
         let file = VaultFile::parse(bytes, environment)
             .map_err(|fault| fault.at(path).about(environment))?;
         Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Reads and opens the bytes of a file whose members this machine has checked before (see
+    /// [`VaultFile::open_marked`]).
+    pub(crate) fn open_marked(
+        path: PathBuf,
+        environment: &EnvName,
+        bytes: &[u8],
+        key: &Key,
+        kept: impl Fn(&[u8; 16], &Fingerprint) -> Option<Mark>,
+    ) -> Option<(Self, Opened)> {
+        let Key::Identities(identities) = key else { return None };
+        let open = |identity| VaultFile::open_marked(bytes, environment, identity, &kept);
+        let (file, opened) = identities.iter().find_map(open)?;
+        Some((Self { path, file }, opened))
     }
 
     /// The environment.

@@ -7,7 +7,7 @@ use super::settings::Settings;
 use super::{Key, Vault};
 use crate::crypto::keys::Identity;
 use crate::error::{Error, Result, shown_path};
-use crate::format::{FILE_LIMIT, conflict_marker};
+use crate::format::{FILE_LIMIT, Fingerprint, Mark, Opened, conflict_marker};
 use crate::store::file::{self, FolderLock, Staged};
 use crate::vars::Vars;
 use crate::vars::name::{EnvName, nearest};
@@ -147,14 +147,29 @@ impl Project {
     /// Reads an environment if it is there.
     pub(crate) fn find(&self, environment: &EnvName) -> Result<Option<Vault>> {
         let path = self.path(environment);
-        let bytes =
-            file::read(&path, &self.root, FILE_LIMIT).map_err(|error| error.about(environment))?;
+        let bytes = self.bytes(&path).map_err(|error| error.about(environment))?;
         bytes.map(|bytes| Vault::parse(&path, environment, &bytes)).transpose()
+    }
+
+    /// Reads and opens an environment whose members this machine has checked before (see [`Vault::open_marked`]).
+    pub(crate) fn open_marked(
+        &self,
+        environment: &EnvName,
+        key: &Key,
+        kept: impl Fn(&[u8; 16], &Fingerprint) -> Option<Mark>,
+    ) -> Option<(Vault, Opened)> {
+        let path = self.path(environment);
+        let bytes = self.bytes(&path).ok()??;
+        Vault::open_marked(path, environment, &bytes, key, kept)
+    }
+
+    fn bytes(&self, path: &Path) -> Result<Option<Vec<u8>>> {
+        file::read(path, &self.root, FILE_LIMIT)
     }
 
     /// Whether git has left two versions of an environment in its file.
     pub(crate) fn is_torn(&self, environment: &EnvName) -> bool {
-        let read = file::read(&self.path(environment), &self.root, FILE_LIMIT);
+        let read = self.bytes(&self.path(environment));
         read.ok().flatten().is_some_and(|bytes| conflict_marker(&bytes).is_some())
     }
 
@@ -236,8 +251,7 @@ impl Project {
         let mut staged = Vec::new();
         let mut losses = Vec::new();
         for (environment, path) in environments.iter().zip(&paths) {
-            let bytes = file::read(path, &self.root, FILE_LIMIT)?
-                .ok_or_else(|| self.unknown(environment.as_str()))?;
+            let bytes = self.bytes(path)?.ok_or_else(|| self.unknown(environment.as_str()))?;
             let mut vault = Vault::parse(&self.path(environment), environment, &bytes)?;
             let before = text(&vault)?;
             let result = change(&mut vault)?;

@@ -37,6 +37,7 @@ mod joining;
 mod keys;
 mod leaks;
 mod leaving;
+mod marks;
 mod memory_at_exit;
 mod mistakes;
 mod overview;

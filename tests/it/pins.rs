@@ -109,6 +109,7 @@ fn row_4_under_the_newest_data_key_a_missing_member_is_a_notice() {
     let told = "vault: staging: bob was removed from the file and still holds its data key\n\
                 hint: `vault revoke bob -e staging` ends that\n";
     opens_like(&alice, told);
+    runs_like(&alice, told);
     write(&alice).run().expect(0, "", told);
     // New members are learnt; who was known stays remembered.
     let carol = somebody(&alice, "carol");

@@ -146,6 +146,17 @@ pub(crate) fn write(person: &Sandbox) -> Run {
 #[track_caller]
 pub(crate) fn opens(person: &Sandbox) {
     read(person).run().expect(0, crate::vaults::ALPHA, "");
+    runs_like(person, "");
+}
+
+/// A command gets the values, with exactly this on stderr, the first time and the second: then the members need not be
+/// checked again.
+#[track_caller]
+pub(crate) fn runs_like(person: &Sandbox, told: &str) {
+    for _ in 0..2 {
+        let run = person.vault(["run", "-e", "staging", "--", "printenv", "ALPHA"]);
+        run.run().expect_like(0, &format!("{}\n", crate::vaults::ALPHA), told);
+    }
 }
 
 /// It can be read and written, and nothing is said.

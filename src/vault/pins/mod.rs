@@ -74,6 +74,9 @@ struct Known<'t> {
     /// Made here by a merge, and never seen in its place: that merge may have been thrown away.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     noted: bool,
+    /// What spares a run to check these members and this ledger again. None where a file said something else since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mark: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     members: KeysByName<'t>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -105,7 +108,7 @@ impl Candidate<'_> {
     /// What there is to remember of it.
     pub(crate) fn seen(self) -> Seen {
         let Self { place, file, opened } = self;
-        let known = Known::of(file);
+        let known = Known { mark: Some(file.mark(opened).to_string()), ..Known::of(file) };
         Seen { place: place.clone(), id: hex(&file.id), fingerprint: opened.fingerprint(), known }
     }
 }
@@ -143,8 +146,8 @@ pub(crate) enum Verdict {
     Known {
         /// What is odd about its members: no vault writes that under one data key.
         odd: Vec<Odd>,
-        /// Whether there is more to remember than before: a member, or that it lies here too.
-        grown: bool,
+        /// What there is to remember.
+        news: News,
     },
     /// This machine has never seen this environment, whatever its place: to be remembered.
     New,
@@ -152,6 +155,17 @@ pub(crate) enum Verdict {
     Rotated(Story),
     /// It is not to be believed.
     Stop(Stop),
+}
+
+/// What there is to remember of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Nothing that isn't remembered.
+    Nothing,
+    /// That its members were checked as they are: without it, a run checks them again.
+    Checked,
+    /// More: a data key, a member, or that it lies here too.
+    More,
 }
 
 /// What somebody has done to a member who is remembered, under the same data key.
@@ -254,7 +268,7 @@ impl<'t> Memory<'t> {
         }
         let newest_here = here.and_then(|here| here.newest.get(&id)).filter(|one| !one.is_empty());
         match (known, newest_here) {
-            (Some(known), Some(here)) if *here == fingerprint => as_before(known, file),
+            (Some(known), Some(here)) if *here == fingerprint => as_before(known, candidate),
             (Some(known), Some(here)) if known.made > self.made(&id, here) => {
                 newly_here(known, file)
             }
@@ -335,7 +349,7 @@ impl<'t> Memory<'t> {
         match keys.get_mut(&fingerprint) {
             Some(known) => {
                 (known.abandoned, known.noted) = (false, false);
-                known.grow(new.members);
+                known.grow(new);
             }
             None => drop(keys.insert(fingerprint.clone(), new)),
         }
@@ -464,18 +478,23 @@ impl<'t> Memory<'t> {
 }
 
 /// Under the data key that was accepted here last.
-fn as_before(known: &Known<'_>, file: &VaultFile) -> Verdict {
+fn as_before(known: &Known<'_>, candidate: Candidate<'_>) -> Verdict {
+    let Candidate { file, opened, .. } = candidate;
     // Nearly always it is the same.
     if known.says(file) {
-        return Verdict::Known { odd: Vec::new(), grown: false };
+        // A block that was written anew, of a member who was there before, needs a new mark.
+        let is_marked = known.mark == Some(file.mark(opened).to_string());
+        let news = if is_marked { News::Nothing } else { News::Checked };
+        return Verdict::Known { odd: Vec::new(), news };
     }
     let grown = file.members.keys().any(|name| !known.members.contains_key(name.as_str()));
-    Verdict::Known { odd: all_odd(known, file), grown }
+    let news = if grown { News::More } else { News::Nothing };
+    Verdict::Known { odd: all_odd(known, file), news }
 }
 
 /// Under a data key that was accepted elsewhere, or is later than the one here.
 fn newly_here(known: &Known<'_>, file: &VaultFile) -> Verdict {
-    Verdict::Known { odd: all_odd(known, file), grown: true }
+    Verdict::Known { odd: all_odd(known, file), news: News::More }
 }
 
 /// What has become of everybody who is remembered under this data key.
@@ -504,13 +523,14 @@ fn keys_of(file: &VaultFile) -> BTreeSet<&str> {
     file.members.values().map(|one| one.key.as_str()).collect()
 }
 
-impl<'t> Known<'t> {
+impl Known<'_> {
     fn new(file: &VaultFile) -> Self {
         Self {
             environment: file.environment.to_string(),
             made: file.made,
             abandoned: false,
             noted: false,
+            mark: None,
             members: BTreeMap::new(),
             former: BTreeMap::new(),
         }
@@ -545,10 +565,13 @@ impl<'t> Known<'t> {
 
     /// Under one data key the members only grow, and the first key of a name stays. The ledger is what it was
     /// when the data key was accepted: only a rotation writes into it.
-    fn grow(&mut self, members: KeysByName<'t>) {
-        for (name, key) in members {
-            self.members.entry(name).or_insert(key);
+    fn grow(&mut self, new: Self) {
+        for (name, key) in &new.members {
+            self.members.entry(name.clone()).or_insert_with(|| key.clone());
         }
+        // Else there is something to be told each time.
+        let is_all = self.members == new.members && self.former == new.former;
+        self.mark = new.mark.filter(|_| is_all);
     }
 }
 

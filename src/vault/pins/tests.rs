@@ -10,6 +10,7 @@ fn of_two_made_at_once_the_later_one_stays_the_newest_here() {
             made,
             abandoned: false,
             noted: false,
+            mark: None,
             members: BTreeMap::new(),
             former: BTreeMap::new(),
         };

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{Here, KeysByName, Known, Memory, Place};
-use crate::format::integer;
+use memchr::memmem;
+
+use crate::format::{Fingerprint, Mark, integer};
 use crate::vars::{every_byte, hex};
 
 /// The first line of the file in which it is kept.
@@ -30,6 +32,18 @@ impl<'t> Memory<'t> {
         read(part.iter().copied()).or_else(|| parse_toml(&part.concat()))
     }
 
+    /// The mark that is kept of an environment's members under this data key, if a run may go by it: it is the newest
+    /// here. Nothing else of the text is looked at. None for every text in another form than ours.
+    pub(crate) fn mark(
+        text: &str,
+        place: &Place,
+        id: &[u8; 16],
+        fingerprint: &Fingerprint,
+    ) -> Option<Mark> {
+        let here = format!("{}.{}", place.key, place.environment);
+        mark(text, &here, &hex(id), &hex(&fingerprint.0))?.parse().ok()
+    }
+
     /// Reads the whole text. What comes of it doesn't need the text any more.
     pub(crate) fn parse_owned(text: &str) -> Option<Memory<'static>> {
         parse_toml(text)
@@ -51,6 +65,35 @@ fn lines(mut text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// The mark beside a data key, if that is the newest one for this id and this place.
+fn mark(text: &str, here: &str, id: &str, key: &str) -> Option<String> {
+    let text = text.strip_prefix(HEADER)?;
+    let newest = keys(table(text, &format!("[here.{here}.newest]"))?)?;
+    let is_newest = newest.get(id)? == key;
+    let known = known(table(text, &format!("[id.{id}.{key}]"))?)?;
+    known.mark.filter(|_| is_newest && !known.abandoned && !known.noted)
+}
+
+/// The fields of the table with this header, in a text of our own.
+fn table<'t>(text: &'t str, header: &str) -> Option<Fields<'t>> {
+    let whole = format!("\n{header}\n");
+    let start = memmem::find(text.as_bytes(), whole.as_bytes())? + whole.len();
+    let mut lines = lines(text.get(start..)?).map(|line| line.strip_suffix('\n').unwrap_or(line));
+    fields(&mut lines.by_ref().peekable())
+}
+
+/// The fields up to the next blank line.
+fn fields<'t>(
+    lines: &mut std::iter::Peekable<impl Iterator<Item = &'t str>>,
+) -> Option<Fields<'t>> {
+    let mut fields = Fields::new();
+    while let Some(line) = lines.next_if(|line| !line.is_empty()) {
+        let (name, value) = line.split_at_checked(line.bytes().position(|byte| byte == b' ')?)?;
+        fields.push((unquoted(name)?, value.strip_prefix(" = ")?));
+    }
+    Some(fields)
+}
+
 fn parse_toml(text: &str) -> Option<Memory<'static>> {
     toml::from_str(text).ok()
 }
@@ -67,12 +110,7 @@ fn read<'t>(mut lines: impl Iterator<Item = &'t str>) -> Option<Memory<'t>> {
         if line.is_empty() {
             continue;
         }
-        let mut fields = Fields::new();
-        while let Some(line) = lines.next_if(|line| !line.is_empty()) {
-            let (name, value) =
-                line.split_at_checked(line.bytes().position(|byte| byte == b' ')?)?;
-            fields.push((unquoted(name)?, value.strip_prefix(" = ")?));
-        }
+        let fields = fields(&mut lines)?;
         let path: Vec<&str> = line.strip_prefix('[')?.strip_suffix(']')?.split('.').collect();
         if !path.iter().all(|part| is_bare(part)) {
             return None;
@@ -116,6 +154,10 @@ fn known(mut fields: Fields<'_>) -> Option<Known<'static>> {
         made: integer(taken(&mut fields, "made")?)?,
         abandoned: flag(taken(&mut fields, "abandoned"))?,
         noted: flag(taken(&mut fields, "noted"))?,
+        mark: match taken(&mut fields, "mark") {
+            Some(mark) => Some(string(mark)?.to_owned()),
+            None => None,
+        },
         members: BTreeMap::new(),
         former: BTreeMap::new(),
     };
@@ -186,23 +228,27 @@ mod tests {
     }
 
     fn memories() -> impl Strategy<Value = Memory<'static>> {
-        let known = ("[a-z]{1,3}", 0..1_u64 << 40, any::<bool>(), any::<bool>(), names(), names())
-            .prop_map(|(environment, made, abandoned, noted, members, former)| Known {
+        let mark = prop::option::of("[0-9a-f]{64}");
+        let seldom = || prop::bool::weighted(0.2);
+        let known = ("[a-z]{1,3}", 0..1_u64 << 40, seldom(), seldom(), mark, names(), names())
+            .prop_map(|(environment, made, abandoned, noted, mark, members, former)| Known {
                 environment,
                 made,
                 abandoned,
                 noted,
+                mark,
                 members,
                 former,
             });
         let here = (
             "(/[a-zé \"\\\\]{0,4}){0,3}",
-            prop::collection::btree_map("[0-9a-f]{4}", "[0-9a-f]{0,4}", 1..3),
+            prop::collection::btree_map("1[ab]", prop_oneof![5 => "[01]f", 1 => ""], 1..3),
         )
             .prop_map(|(path, newest)| Here { path, newest });
         let id = prop::collection::btree_map(
-            "[0-9a-f]{4}",
-            prop::collection::btree_map("[0-9a-f]{4}", known, 1..3),
+            // So few that a place often has one of them.
+            "1[ab]",
+            prop::collection::btree_map("[01]f", known, 1..3),
             0..3,
         );
         let here = prop::collection::btree_map(
@@ -213,10 +259,30 @@ mod tests {
         (id, here).prop_map(|(id, here)| Memory { id, here })
     }
 
+    /// Whether every mark that is found without the rest of the text may be gone by. All of them are found in a
+    /// text of ours.
+    fn has_all_marks(text: &str, memory: &Memory<'_>) -> bool {
+        let is_ours = memory.to_text().is_some_and(|ours| ours == text);
+        let ids = memory
+            .id
+            .iter()
+            .flat_map(|(id, keys)| keys.iter().map(move |(key, one)| (id, key, one)));
+        let places =
+            memory.here.iter().flat_map(|(key, all)| all.iter().map(move |one| (key, one)));
+        let mut all = ids.flat_map(|one| places.clone().map(move |place| (one, place)));
+        all.all(|((id, key, known), (folder, (environment, here)))| {
+            let counts = !known.abandoned && !known.noted && here.newest.get(id) == Some(key);
+            let kept = known.mark.as_ref().filter(|_| counts);
+            let found = mark(text, &format!("{folder}.{environment}"), id, key);
+            found.as_ref() == kept || (found.is_none() && !is_ours)
+        })
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read_back_by_both_readers(memory in memories()) {
             let text = memory.to_text().unwrap();
+            prop_assert!(has_all_marks(&text, &memory));
             prop_assert_eq!(parse_toml(&text).unwrap(), memory.clone());
             let has_both = !memory.id.is_empty() && !memory.here.is_empty();
             let plain = memory.here.values().flat_map(BTreeMap::values).all(|here| !here.path.contains(['"', '\\']));
@@ -245,6 +311,9 @@ mod tests {
                 }
             }
             let text = format!("{}\n", changed.join("\n"));
+            if let Some(whole) = parse_toml(&text) {
+                prop_assert!(has_all_marks(&text, &whole), "{}", text);
+            }
             if let Some(read) = read(lines(&text)) {
                 prop_assert_eq!(Some(read), parse_toml(&text), "{}", text);
             }
