@@ -337,6 +337,9 @@ fn from_clap(error: &clap::Error, subcommand: Option<&str>) -> Error {
         },
         (Some(near), _) => told.hint(format!("did you mean `{near}`?")),
         (None, Some("run")) => told.hint("put `--` before the command: vault run [OPTIONS] -- CMD"),
+        (None, Some("get")) if !found.starts_with('-') => {
+            told.hint("an environment is named by `-e`: vault get -e ENV NAME")
+        }
         (None, Some(_)) if found.parse::<EnvName>().is_ok() => {
             told.hint(format!("if that is an environment, name it by `-e {found}`"))
         }
@@ -379,11 +382,12 @@ fn not_a_command(error: &clap::Error) -> Option<Error> {
 }
 
 /// Words that other programs have for what is here, too, with what was perhaps meant here.
-const OF_OTHERS: [(&str, &str); 11] = [
+const OF_OTHERS: [(&str, &str); 12] = [
     ("add", "`vault set NAME`"),
     ("rm", "`vault unset NAME`"),
     ("remove", "`vault unset NAME`"),
-    ("show", "`vault list`"),
+    ("show", "`vault get NAME`, or `vault list`"),
+    ("users", "`vault members`"),
     ("exec", "`vault run -- CMD`"),
     ("shell", "`vault run -- CMD`"),
     ("encrypt", "`vault import FILE`"),

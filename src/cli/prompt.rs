@@ -29,10 +29,14 @@ pub(crate) fn confirmed(question: &str) -> Result<bool> {
     Ok(["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()))
 }
 
-/// Asks a question whose usual answer is yes, again after any word that is neither.
+/// Asks a question whose usual answer is yes, again after any word that is neither. Control-D is a no: whoever leaves
+/// has not said yes.
 pub(crate) fn confirmed_unless_no(question: &str) -> Result<bool> {
     loop {
         let answer = shown(&format!("{question} [Y/n] "))?;
+        if answer.is_empty() {
+            return Ok(false);
+        }
         match answer.trim().to_ascii_lowercase().as_str() {
             "n" | "no" => return Ok(false),
             "" | "y" | "yes" => return Ok(true),
@@ -41,14 +45,19 @@ pub(crate) fn confirmed_unless_no(question: &str) -> Result<bool> {
     }
 }
 
-/// Asks for one line that may be seen.
+/// Asks for one line that may be seen. It is empty, without a line end, after Control-D.
 pub(crate) fn shown(question: &str) -> Result<String> {
     let failed = |error| Error::failed(format!("cannot ask on the terminal: {}", reason(&error)));
     let mut terminal =
         std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty").map_err(failed)?;
     terminal.write_all(question.as_bytes()).map_err(failed)?;
+    let mut terminal = BufReader::new(terminal);
     let mut answer = String::new();
-    BufReader::new(terminal).read_line(&mut answer).map_err(failed)?;
+    terminal.read_line(&mut answer).map_err(failed)?;
+    if !answer.ends_with('\n') {
+        // What is told next begins a line.
+        terminal.get_mut().write_all(b"\n").map_err(failed)?;
+    }
     Ok(answer)
 }
 

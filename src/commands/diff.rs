@@ -130,14 +130,14 @@ fn value_line(whose: &str, value: Option<&Secret>) -> String {
 /// What has changed of one environment since a commit.
 fn since(args: &DiffArgs, project: &Project, context: &Context) -> Result<u8> {
     let name = match &args.one {
-        Some(typed) => typed.parse().map_err(|_| project.unknown(typed))?,
+        Some(typed) => typed.parse().map_err(|_| unknown(typed, project, context))?,
         None => context.environment(project)?,
     };
     let rev = args.rev.as_deref().unwrap_or("HEAD");
     let before = version(rev, &name, project, context)?;
     let after = project.find(&name)?;
     if before.is_none() && after.is_none() {
-        return Err(project.unknown(name.as_str()));
+        return Err(unknown(name.as_str(), project, context));
     }
     let file = |vault: &Option<Vault>| vault.as_ref().map(|vault| vault.file.clone());
     let found = changes(file(&before).as_ref(), file(&after).as_ref());
@@ -160,6 +160,15 @@ fn since(args: &DiffArgs, project: &Project, context: &Context) -> Result<u8> {
         context.ui.out(found.iter().map(line).collect::<Vec<_>>().concat().as_bytes())?;
     }
     Ok(u8::from(!found.is_empty()))
+}
+
+/// The error for what is no environment. It may be a commit, as for `git diff`.
+fn unknown(typed: &str, project: &Project, context: &Context) -> Error {
+    let error = project.unknown(typed);
+    match Repository::of(project, context).commit(typed) {
+        Ok(_) => error.hint(format!("a commit is named by `--rev {}`", shown(typed))),
+        Err(_) => error,
+    }
 }
 
 /// The environment as a commit has it.

@@ -62,7 +62,9 @@ enum Wanted {
 
 /// Runs it.
 pub(crate) fn run(args: &ExportArgs, context: &Context) -> Result<()> {
-    let format = match format(&args.format)? {
+    let format = match format(&args.format)
+        .map_err(|error| perhaps_an_environment(error, &args.format, context))?
+    {
         Wanted::Secrets(format) => format,
         Wanted::Units(format) => {
             args.units.refuse_templates()?;
@@ -203,6 +205,17 @@ fn format(word: &str) -> Result<Wanted> {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint(format!("the formats are {}", names.join(", "))),
     })
+}
+
+/// `vault export staging`, where `-e staging` was meant.
+fn perhaps_an_environment(error: Error, word: &str, context: &Context) -> Error {
+    let project = context.find_project().ok().flatten();
+    match project.and_then(|project| project.called(word)) {
+        Some(name) => error.hint(format!(
+            "name the environment by `-e {name}`, and a format: vault export dotenv -e {name}"
+        )),
+        None => error,
+    }
 }
 
 /// Puts the text in the place of the file: 0600, never through a link.

@@ -37,7 +37,8 @@ pub(crate) fn run(args: &GetArgs, context: &Context) -> Result<()> {
     let name = variable(&args.name)?;
     let project = context.project()?;
     let (vault, opened) = context.open(&project, &context.environment(&project)?)?;
-    let value = vault.get(&opened, &name)?.ok_or_else(|| unknown_variable(&vault, &name))?;
+    let value =
+        vault.get(&opened, &name)?.ok_or_else(|| unknown_variable(&project, &vault, &name))?;
     let raw = |value: &[u8]| Ok(Zeroizing::new(value.to_vec()));
     let (format, text) = match args.format {
         _ if context.ui.json => ("json", export::json_word(value.expose())),

@@ -343,9 +343,12 @@ fn no_environment(project: &Project) -> Error {
 }
 
 /// The error for a variable that isn't there, with the near name among those that are.
-pub(crate) fn unknown_variable(vault: &Vault, name: &VarName) -> Error {
+pub(crate) fn unknown_variable(project: &Project, vault: &Vault, name: &VarName) -> Error {
     let environment = vault.environment();
     let error = Error::not_found(format!("{environment} has no {name}")).about(environment);
+    if let Some(meant) = project.called(name.as_str()) {
+        return error.hint(format!("did you mean `-e {meant}`?"));
+    }
     match nearest(name.as_str(), vault.file.secrets.keys().map(VarName::as_str)) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint(format!("`vault list -e {environment}` shows the names")),

@@ -59,9 +59,8 @@ impl RunArgs {
 
 /// `vault run staging -- CMD`, where `-e staging` was meant.
 fn perhaps_an_environment(error: Error, command: &OsStr, wanted: &Wanted) -> Error {
-    let known = wanted.project.as_ref().and_then(|project| project.environments().ok());
     let word = command.to_str().unwrap_or_default();
-    match known.unwrap_or_default().iter().find(|name| name.as_str() == word) {
+    match wanted.project.as_ref().and_then(|project| project.called(word)) {
         Some(name) => error.hint(format!("did you mean `-e {name}`?")),
         None => error,
     }

@@ -16,7 +16,7 @@ use crate::format::RecordKind;
 use crate::platform;
 use crate::secret::Secret;
 use crate::vars::hex;
-use crate::vars::name::{MemberName, VarName, shown};
+use crate::vars::name::{EnvName, MemberName, VarName, shown};
 use crate::vault::SetOutcome;
 use crate::vault::exposure::known_to;
 
@@ -54,7 +54,11 @@ pub(crate) fn run(args: &SetArgs, context: &Context) -> Result<()> {
     let environment = context.environment(&project)?;
     let settings = project.settings()?;
     let generate = args.generate.as_deref().map(Generator::parse).transpose()?;
-    let wanted = args.names()?;
+    let first = args.pairs.first().and_then(|word| project.called(word));
+    let wanted = args.names().map_err(|error| match first {
+        Some(name) if args.pairs.len() > 1 => is_an_environment(&name),
+        _ => error,
+    })?;
     for (name, _) in &wanted {
         check_storable(name, &settings)?;
     }
@@ -62,6 +66,12 @@ pub(crate) fn run(args: &SetArgs, context: &Context) -> Result<()> {
     let key = context.key()?;
     let vault = project.read(&environment)?;
     context.unlock(&project, &vault, &key, Purpose::Write)?;
+    let has_no_value = |one: &&(VarName, Option<Secret>)| one.1.is_none();
+    let unknown = |name: &&VarName| !vault.file.secrets.contains_key(*name);
+    let mut new = wanted.iter().filter(has_no_value).map(|(name, _)| name).filter(unknown);
+    if let Some(meant) = new.find_map(|name| project.called(name.as_str())) {
+        return Err(is_an_environment(&meant));
+    }
     let open_to_set = |name: &VarName| !(args.if_missing && vault.file.secrets.contains_key(name));
     let mut pairs = Vec::new();
     for (name, value) in wanted.into_iter().filter(|(name, _)| open_to_set(name)) {
@@ -103,6 +113,12 @@ pub(crate) fn run(args: &SetArgs, context: &Context) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// `vault set staging NAME`, where `-e staging` was meant.
+fn is_an_environment(name: &EnvName) -> Error {
+    Error::usage(format!("`{name}` is an environment, and no variable"))
+        .hint(format!("name the environment by `-e {name}`"))
 }
 
 /// What became of one variable.

@@ -21,8 +21,11 @@ pub(crate) fn run(args: &UnsetArgs, context: &Context) -> Result<()> {
     let project = context.project()?;
     let environment = context.environment(&project)?;
     let vault = project.read(&environment)?;
-    if let Some(name) = names.iter().find(|name| !vault.file.secrets.contains_key(*name)) {
-        return Err(unknown_variable(&vault, name));
+    let mut missing = names.iter().filter(|name| !vault.file.secrets.contains_key(*name));
+    // An environment among them says what the mistake is.
+    let meant = missing.clone().find(|name| project.called(name.as_str()).is_some());
+    if let Some(name) = meant.or_else(|| missing.next()) {
+        return Err(unknown_variable(&project, &vault, name));
     }
     let key = context.key()?;
     context.unlock(&project, &vault, &key, Purpose::Write)?;
@@ -31,7 +34,11 @@ pub(crate) fn run(args: &UnsetArgs, context: &Context) -> Result<()> {
     context.change(&project, &environment, |vault| {
         context.unlock(&project, vault, &key, Purpose::Write)?;
         for name in &names {
-            vault.file.secrets.remove(name).ok_or_else(|| unknown_variable(vault, name))?;
+            vault
+                .file
+                .secrets
+                .remove(name)
+                .ok_or_else(|| unknown_variable(&project, vault, name))?;
         }
         Ok(())
     })?;

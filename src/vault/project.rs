@@ -10,7 +10,7 @@ use crate::error::{Error, Result, shown_path};
 use crate::format::{FILE_LIMIT, Fingerprint, Mark, Opened, conflict_marker};
 use crate::store::file::{self, FolderLock, Staged};
 use crate::vars::Vars;
-use crate::vars::name::{EnvName, nearest};
+use crate::vars::name::{EnvName, nearest, without_value};
 
 /// The folder of the environments in a project.
 pub(crate) const ENVS_FOLDER: &str = "envs";
@@ -139,6 +139,11 @@ impl Project {
         self.near.join(ENVS_FOLDER).join(format!("{environment}.toml"))
     }
 
+    /// The environment that is called so, if there is one.
+    pub(crate) fn called(&self, word: &str) -> Option<EnvName> {
+        word.parse().ok().filter(|name| self.path(name).is_file())
+    }
+
     /// Reads an environment. Nothing of it is authenticated yet.
     pub(crate) fn read(&self, environment: &EnvName) -> Result<Vault> {
         self.find(environment)?.ok_or_else(|| self.unknown(environment.as_str()))
@@ -176,11 +181,9 @@ impl Project {
     /// The error for an environment that isn't there: with the near name, or all of them.
     pub(crate) fn unknown(&self, name: &str) -> Error {
         let known = self.environments().unwrap_or_default();
-        let error = Error::not_found(format!(
-            "there is no environment `{}`",
-            crate::vars::name::shown(name)
-        ))
-        .about(name);
+        // With a `=` in it, it is `-e` and a value that belongs to a name: `set NAME -evalue=x`.
+        let told = without_value(name);
+        let error = Error::not_found(format!("there is no environment `{told}`")).about(told);
         if known.is_empty() {
             return error.hint("make one with `vault init`");
         }

@@ -125,6 +125,14 @@ fn what_is_wrong_stands_above_the_text_which_is_kept() {
         assert!(ends(&mut terminal, 1).contains("nothing was stored"));
         assert_eq!(alice.read(STAGING), before);
     }
+    // Control-D leaves too.
+    let mut terminal = edit(&alice, &[]);
+    tell(&mut terminal, r#"echo 1X=y >>"$1""#);
+    terminal.expect("edit again? [Y/n]");
+    terminal.control('d');
+    terminal.expect("\nvault: nothing was stored");
+    ends(&mut terminal, 1);
+    assert_eq!(alice.read(STAGING), before);
 }
 
 #[test]

@@ -164,7 +164,7 @@ fn who_quits_has_changed_nothing() {
     let (text, status) = terminal.expect_end();
     assert_eq!(status.code(), Some(1), "{text}");
     alice.assert_unchanged_since(&before);
-    alice.vault(["resolve", "other"]).run().expect(
+    alice.vault(["resolve", "-e", "other"]).run().expect(
         1,
         "",
         "vault: git sees no conflict in other\nhint: `git status` shows what there is to merge\n",
@@ -328,7 +328,7 @@ fn a_merge_that_was_committed_broken_is_made_again_from_its_parents() {
     let read = team::read(&alice).run();
     read.expect_that(5, "two data keys", |output| output.err().contains("`vault resolve` merges"));
     let told = "vault: envs/staging.toml: merged\nhint: commit the folder `envs`\n";
-    alice.vault(["resolve", "staging"]).run().expect(0, "", told);
+    alice.vault(["resolve", "-e", "staging"]).run().expect(0, "", told);
     assert_eq!(variables(&alice), format!("ALPHA=a\nBETA={BETA}\n"));
     sh(&alice, "git commit -q --amend -am together && git fsck --strict");
 }

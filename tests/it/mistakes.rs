@@ -5,6 +5,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use crate::support::needs::needs;
 use crate::support::run::Run;
 use crate::support::sandbox::Sandbox;
 
@@ -64,6 +65,57 @@ fn a_misspelled_environment_is_told_with_the_near_one() {
     says(&sandbox, &["list", "-e", "prod"], 3, text);
     let text = "vault: there is no environment `STAGING`\nhint: did you mean `staging`?\n";
     says(&sandbox, &["list", "-e", "STAGING"], 3, text);
+}
+
+#[test]
+fn an_environment_in_the_place_of_something_else_is_told_with_its_flag() {
+    let sandbox = project();
+    sandbox.write("project/vault.toml", "default = \"development\"\n");
+    let text = "vault: `staging` is an environment, and no variable\n\
+                hint: name the environment by `-e staging`\n";
+    for words in
+        [&["set", "staging"][..], &["set", "staging", "A=hunter2"], &["set", "staging", "A", "x"]]
+    {
+        let run = sandbox.vault(words).stdin(VALUE);
+        told(run, 2, text);
+    }
+    let text = "vault: development has no staging\nhint: did you mean `-e staging`?\n";
+    says(&sandbox, &["get", "staging"], 3, text);
+    says(&sandbox, &["unset", "-y", "staging", "SECRET_KEY"], 3, text);
+    let text = "vault: unexpected argument `SECRET_KEY` found\n\
+                hint: an environment is named by `-e`: vault get -e ENV NAME\n";
+    says(&sandbox, &["get", "staging", "SECRET_KEY"], 2, text);
+    let text = "vault: there is no export format `staging`\n\
+                hint: name the environment by `-e staging`, and a format: vault export dotenv -e staging\n";
+    says(&sandbox, &["export", "staging"], 2, text);
+    let text = "vault: `staging`: command not found\nhint: did you mean `-e staging`?\n";
+    says(&sandbox, &["run", "staging", "--", "true"], 127, text);
+    // A value that was glued to the flag isn't shown.
+    let text = "vault: there is no environment `PASSWORD=…`\n\
+                hint: the environments are development, staging\n";
+    says(&sandbox, &["set", "NAME", "-ePASSWORD=hunter2"], 3, text);
+    // Whoever has such a variable can go on with it.
+    sandbox.vault(["set", "staging=x"]).run().expect(0, "", "");
+    sandbox.vault(["set", "staging"]).stdin("y").run().expect(0, "", "");
+    sandbox.vault(["get", "staging"]).run().expect(0, "y", "");
+}
+
+#[test]
+fn a_commit_in_the_place_of_an_environment_is_told_with_its_flag() {
+    let sandbox = project();
+    if !needs("git") {
+        return;
+    }
+    sandbox.sh("git init -q -b main && git add -A && git commit -qm one").run().success();
+    for commit in ["HEAD", "main"] {
+        let text = format!(
+            "vault: there is no environment `{commit}`\nhint: a commit is named by `--rev {commit}`\n"
+        );
+        says(&sandbox, &["diff", commit], 3, &text);
+    }
+    let text = "vault: there is no environment `HEAD~9`\n\
+                hint: the environments are development, staging\n";
+    says(&sandbox, &["diff", "HEAD~9"], 3, text);
 }
 
 #[test]
@@ -459,7 +511,8 @@ fn the_words_of_other_programs_are_answered_with_ours() {
         ("add", "`vault set NAME`"),
         ("rm", "`vault unset NAME`"),
         ("remove", "`vault unset NAME`"),
-        ("show", "`vault list`"),
+        ("show", "`vault get NAME`, or `vault list`"),
+        ("users", "`vault members`"),
         ("exec", "`vault run -- CMD`"),
         ("shell", "`vault run -- CMD`"),
         ("encrypt", "`vault import FILE`"),
