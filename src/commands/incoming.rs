@@ -107,7 +107,19 @@ impl<'a> Source<'a> {
             (Format::Dotenv, Dialect::Strict) => self.strict(&bytes),
             (Format::Dotenv, Dialect::Honcho) => self.honcho(self.text(&bytes)?, context),
             (Format::Dotenv, Dialect::Docker) => self.docker(self.text(&bytes)?),
-            (Format::Json, _) => self.flat(import::json(&bytes)),
+            (Format::Json, _) => {
+                let all = self.flat(import::json(&bytes))?;
+                // What `dotenvx get` prints has the keys of its files among the values.
+                let (keys, items): (Vec<Item>, _) =
+                    all.into_iter().partition(|item| is_public_key(&item.name));
+                for Item { name, .. } in keys {
+                    context.ui.say(&format!(
+                        "{}: {name} is left out: only dotenvx has a use for it",
+                        self.told()
+                    ));
+                }
+                Ok(items)
+            }
             (Format::Yaml, _) => self.flat(import::yaml(&bytes)),
             (Format::Null, _) => self.null(&bytes),
             (Format::Sops, _) => self.sops(self.text(&bytes)?, context),
@@ -279,7 +291,7 @@ impl<'a> Source<'a> {
             shell_words::quote(&told)
         );
         let entries = self.entries(bytes).map_err(|error| error.hint(&by_dotenvx))?;
-        let is_key = |entry: &dotenv::Entry| entry.name.as_str().starts_with(dotenvx::PUBLIC_KEY);
+        let is_key = |entry: &dotenv::Entry| is_public_key(&entry.name);
         let public: Vec<&str> = entries
             .iter()
             .filter(|one| is_key(one))
@@ -343,6 +355,11 @@ impl<'a> Source<'a> {
         let keys = texts.iter().filter_map(Secret::expose_str).flat_map(|text| text.split(','));
         Ok(keys.filter_map(|text| DotenvxKey::parse(text.trim())).collect())
     }
+}
+
+/// Whether dotenvx keeps the public key of a file under this name.
+fn is_public_key(name: &VarName) -> bool {
+    name.as_str().starts_with(dotenvx::PUBLIC_KEY)
 }
 
 fn without_notes(pairs: Vec<(VarName, Secret)>) -> Vec<Item> {

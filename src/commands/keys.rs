@@ -100,7 +100,8 @@ impl Context {
         let unread = |why: &str| KnownKeys::Unread(why.to_owned());
         let paths = match self.key_place() {
             KeyPlace::Variable(text) => {
-                return public_keys(&[Secret::new(text.as_bytes().to_vec())]);
+                let text = Secret::new(text.as_bytes().to_vec());
+                return public_keys(&[("VAULT_KEY".to_owned(), text)]);
             }
             KeyPlace::Command(_) => return unread("printed by VAULT_KEY_COMMAND"),
             KeyPlace::Nowhere => return KnownKeys::None,
@@ -110,7 +111,7 @@ impl Context {
                     Ok(Some(file)) if in_keyring(&file.text).is_some() => {
                         unread("in the system keyring")
                     }
-                    Ok(Some(file)) => public_keys(&[file.text]),
+                    Ok(Some(file)) => public_keys(&[(shown_path(&path), file.text)]),
                     Err(error) => unread(&error.to_string()),
                 };
             }
@@ -121,7 +122,10 @@ impl Context {
         if paths.iter().any(|path| std::fs::metadata(path).is_ok_and(|file| !file.is_file())) {
             return unread("in a pipe or the like, which is left alone here");
         }
-        let read = |path: &PathBuf| Ok(identity::read_named(path, identity::KEY_FILE)?.text);
+        let read = |path: &PathBuf| {
+            let text = identity::read_named(path, identity::KEY_FILE)?.text;
+            Ok((shown_path(path), text))
+        };
         match paths.iter().map(read).collect::<Result<Vec<_>>>() {
             Ok(texts) => public_keys(&texts),
             Err(error) => unread(&error.to_string()),
@@ -230,20 +234,18 @@ pub(super) enum KeyPlace<'a> {
     Nowhere,
 }
 
-/// The public keys of these texts, as far as no question is asked.
-fn public_keys(texts: &[Secret]) -> KnownKeys {
-    let mut ask = || Err(Error::no_access("a question"));
-    let read = |text: &Secret| Identity::parse_all(text, &interaction(), &mut ask).ok();
-    let keys: Vec<PublicKey> = texts
-        .iter()
-        .filter_map(read)
-        .flatten()
-        .filter_map(|identity| identity.public_key())
-        .collect();
-    if keys.is_empty() {
-        return KnownKeys::Unread("can't be read without a question".to_owned());
+/// The public keys of these texts, each with its source, as far as no question is asked.
+fn public_keys(texts: &[(String, Secret)]) -> KnownKeys {
+    const QUESTION: &str = "can't be read without a question";
+    let mut keys = Vec::new();
+    let mut unread = QUESTION.to_owned();
+    for (source, text) in texts {
+        match Identity::parse_all(text, &interaction(), &mut || Err(Error::no_access(QUESTION))) {
+            Ok(all) => keys.extend(all.iter().filter_map(Identity::public_key)),
+            Err(error) => unread = error.within(source).to_string(),
+        }
     }
-    KnownKeys::Known(keys)
+    if keys.is_empty() { KnownKeys::Unread(unread) } else { KnownKeys::Known(keys) }
 }
 
 /// What can be told of the user's keys without a question.

@@ -342,6 +342,24 @@ fn a_file_of_dotenvx_opens_by_its_private_key() {
 }
 
 #[test]
+fn what_dotenvx_prints_is_stored_without_the_keys_of_its_files() {
+    let sandbox = project();
+    let printed = r#"{"DOTENV_PUBLIC_KEY_PRODUCTION":"02ab","A":"plain","DOTENV_PUBLIC_KEY":"03"}"#;
+    let left_out =
+        |name| format!("vault: stdin: {name} is left out: only dotenvx has a use for it\n");
+    import(&sandbox, &["--format", "json", "-"]).stdin(printed).run().expect(
+        0,
+        "",
+        &format!(
+            "{}{}vault: staging: 1 added\n",
+            left_out("DOTENV_PUBLIC_KEY_PRODUCTION"),
+            left_out("DOTENV_PUBLIC_KEY")
+        ),
+    );
+    assert_eq!(stored(&sandbox), serde_json::json!({"A": "plain"}));
+}
+
+#[test]
 fn what_an_app_under_dotenvx_gets_otherwise_is_told_with_its_line() {
     let sandbox = project();
     let sealed = "encrypted:BLfjzXtA62o0kpwP7YPVX2HEJ8m9hOPPqhgPfjIxR31qSTUKWYUV6UfCFzn7y/cWZTyUKnleBIAeT9Mb8g7ilsQnZmvlLwf+93iA+0Uv093al6g6BFQp+hL3kdMsf7sB1J2k8Pit81Lt3Prl";

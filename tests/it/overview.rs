@@ -97,6 +97,11 @@ fn it_asks_for_nothing_starts_nothing_and_writes_nothing() {
         "...\nyour key     the key file `nothing` does not exist\n...\n",
         "",
     );
+    sandbox.vault([""; 0]).env("VAULT_KEY", "AGE-SECRET-KEY-1XX").run().expect_like(
+        0,
+        "...\nyour key     VAULT_KEY: the key is no age or ssh private key\n...\n",
+        "",
+    );
     let locked = sandbox.another_home("carol");
     let mut terminal = locked.vault(["key", "new", "--passphrase"]).on_terminal();
     terminal.expect("New passphrase: ");
@@ -106,7 +111,7 @@ fn it_asks_for_nothing_starts_nothing_and_writes_nothing() {
     terminal.expect_end();
     let (text, status) = locked.vault([""; 0]).on_terminal().expect_end();
     assert_eq!(status.code(), Some(0), "{text}");
-    assert!(text.contains("your key     can't be read without a question\n"), "{text}");
+    assert!(text.contains("/identity: can't be read without a question\n"), "{text}");
 }
 
 #[test]
