@@ -51,14 +51,13 @@ impl Context {
         let path = self.memory_path().filter(|_| self.outside.get("VAULT_PIN").is_none())?;
         let memory = state::read(&path).ok()??;
         let place = place(project, environment);
-        let (vault, opened) = project.open_marked(environment, key, |id, fingerprint| {
+        project.open_marked(environment, key, |id, fingerprint| {
             Memory::mark(&memory, &place, id, fingerprint)
-        })?;
-        self.tell_opened(&vault, &opened);
-        Some((vault, opened))
+        })
     }
 
-    fn tell_opened(&self, vault: &Vault, opened: &Opened) {
+    /// Says who has opened it, to who wants to know.
+    pub(super) fn tell_opened(&self, vault: &Vault, opened: &Opened) {
         self.ui.detail(&format!(
             "{}: opened as {}, data key {}",
             vault.environment(),
@@ -97,11 +96,11 @@ impl Context {
         };
         match self.heard(project, &memory, candidate, (vault, purpose), true)? {
             News::Nothing => Ok(()),
-            News::Checked => match self.remember_or_fail(&path, accept) {
-                // What protects is remembered. The next run checks the members again.
-                Err(error) if error.kind() == Kind::Failed => Ok(()),
-                updated => updated,
-            },
+            News::Checked => {
+                // What protects is remembered: at worst, the next run checks the members again.
+                drop(self.remember_or_fail(&path, accept));
+                Ok(())
+            }
             News::More => self.remember(&path, accept),
         }
     }

@@ -372,9 +372,11 @@ fn decrypt(
     key: &Key,
 ) -> Result<(Vars, BTreeSet<VarName>, Vault)> {
     // Whatever goes wrong here, reading all of it says what and where.
-    let marked = context.open_marked(project, environment, key);
-    if let Some(values) = marked.and_then(|(vault, opened)| values(vault, &opened, settings).ok()) {
-        return Ok(values);
+    if let Some((vault, opened)) = context.open_marked(project, environment, key)
+        && let Ok((vars, files, rest)) = values(vault, &opened, settings)
+    {
+        context.tell_opened(&rest, &opened);
+        return Ok((vars, files, rest));
     }
     let vault = project.read(environment)?;
     let opened = context.unlock(project, &vault, key, Purpose::Read)?;

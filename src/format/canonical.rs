@@ -51,17 +51,18 @@ pub(super) fn read_own<'t>(
     }
     let (head, rest) = text.split_at_checked(end)?;
     let mut file = Text::of(head).top(environment)?;
-    let rest = Text { structure: head.len(), headers: head.len() / TABLE, ..Text::of(rest) };
-    rest.tables(&mut file)?;
-    (file.members.is_empty() && file.former.is_empty()).then_some(())?;
-
     let first_field = format!("]\nkey = \"{}\"\n", key.as_str());
     let (before, _) =
         head.split_at_checked(memmem::find(head.as_bytes(), first_field.as_bytes())?)?;
     let mut block = Text::of(head.get(before.rfind('\n')?..)?);
     let (kind, me) = block.header()?;
     (kind == "members").then_some(())?;
-    file.members.insert(name(me).ok()?, block.table::<MemberFields>(me)?);
+    let mine = (name(me).ok()?, block.table::<MemberFields>(me)?);
+
+    let rest = Text { structure: head.len(), headers: head.len() / TABLE, ..Text::of(rest) };
+    rest.tables(&mut file)?;
+    (file.members.is_empty() && file.former.is_empty()).then_some(())?;
+    file.members = BTreeMap::from([mine]);
     Some((file, head))
 }
 

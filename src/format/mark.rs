@@ -25,17 +25,24 @@ impl VaultFile {
     /// Opens a text whose members this machine has checked before: `kept` gives the mark that it keeps for an id and
     /// a data key. Of the members only the one who opens it is in the file then.
     ///
-    /// None for every text that isn't in our writer's form, or has other members, or can't be opened: why, is
-    /// found out by reading all of it.
+    /// None for every text that isn't in our writer's form, or has other members, or that the first of `identities` who
+    /// is a member can't open: why, is found out by reading all of it. None too where a plugin would be asked, which
+    /// then would be asked twice.
     pub(crate) fn open_marked(
         bytes: &[u8],
         environment: &EnvName,
-        identity: &Identity,
+        identities: &[Identity],
         kept: impl FnOnce(&[u8; 16], &Fingerprint) -> Option<Mark>,
     ) -> Option<(Self, Opened)> {
-        let key = identity.said_public_key().cloned().or_else(|| identity.public_key())?;
+        if identities.iter().any(|identity| identity.plugin().is_some()) {
+            return None;
+        }
         let text = std::str::from_utf8(bytes).ok()?;
-        let (file, head) = canonical::read_own(text, environment, &key)?;
+        let (identity, file, head) = identities.iter().find_map(|identity| {
+            let key = identity.said_public_key().cloned().or_else(|| identity.public_key())?;
+            let (file, head) = canonical::read_own(text, environment, &key)?;
+            Some((identity, file, head))
+        })?;
         let (me, mine) = file.members.first_key_value()?;
         let seal = identity.unseal(&mine.sealed).ok()?;
         let data_key = read_seal(&seal, &file, mine.line, me).ok()?;
@@ -98,7 +105,8 @@ mod tests {
     }
 
     fn open(text: &str, mark: &Mark, identity: &Identity) -> Option<(VaultFile, Opened)> {
-        VaultFile::open_marked(text.as_bytes(), &name("staging"), identity, |_, _| Some(*mark))
+        let identities = std::slice::from_ref(identity);
+        VaultFile::open_marked(text.as_bytes(), &name("staging"), identities, |_, _| Some(*mark))
     }
 
     fn values(file: &VaultFile, opened: &Opened) -> Option<Vec<(VarName, Secret)>> {
@@ -164,14 +172,11 @@ mod tests {
             assert_eq!((id, key), (&whole.id, &fingerprint));
             None
         };
-        assert!(
-            VaultFile::open_marked(text.as_bytes(), &name("staging"), bob, kept).is_none(),
-            "{mark}"
-        );
-        assert!(
-            VaultFile::open_marked(text.as_bytes(), &name("prod"), bob, |_, _| Some(*mark))
-                .is_none()
-        );
+        let bob = std::slice::from_ref(bob);
+        assert!(VaultFile::open_marked(text.as_bytes(), &name("staging"), bob, kept).is_none());
+        let prod = name("prod");
+        let other = VaultFile::open_marked(text.as_bytes(), &prod, bob, |_, _| Some(*mark));
+        assert!(other.is_none(), "the file of another environment");
     }
 
     proptest! {

@@ -82,11 +82,10 @@ impl Vault {
         environment: &EnvName,
         bytes: &[u8],
         key: &Key,
-        kept: impl Fn(&[u8; 16], &Fingerprint) -> Option<Mark>,
+        kept: impl FnOnce(&[u8; 16], &Fingerprint) -> Option<Mark>,
     ) -> Option<(Self, Opened)> {
         let Key::Identities(identities) = key else { return None };
-        let open = |identity| VaultFile::open_marked(bytes, environment, identity, &kept);
-        let (file, opened) = identities.iter().find_map(open)?;
+        let (file, opened) = VaultFile::open_marked(bytes, environment, identities, kept)?;
         Some((Self { path, file }, opened))
     }
 

@@ -161,7 +161,7 @@ impl Project {
         &self,
         environment: &EnvName,
         key: &Key,
-        kept: impl Fn(&[u8; 16], &Fingerprint) -> Option<Mark>,
+        kept: impl FnOnce(&[u8; 16], &Fingerprint) -> Option<Mark>,
     ) -> Option<(Vault, Opened)> {
         let path = self.path(environment);
         let bytes = self.bytes(&path).ok()??;

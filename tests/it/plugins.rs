@@ -64,6 +64,20 @@ fn a_member_behind_a_plugin_opens_seals_and_stays_through_a_rotation() {
         let run = bob.vault(["run", "-e", "staging", "--", "printenv", "A"]);
         with_plugin(&alice, run.env("VAULT_KEY", identity(known))).run().expect(0, "value\n", "");
     }
+    // Its member is checked each time, and nobody is passed over who stands before another member.
+    let own = std::fs::read_to_string(crate::vaults::identity(&alice)).expect("a key");
+    bob.write("both.key", format!("{}{own}", identity(true)));
+    let both = || {
+        let run = bob.vault(["run", "-v", "-e", "staging", "--", "printenv", "A"]);
+        run.env("VAULT_KEY_FILE", bob.path("both.key"))
+    };
+    for _ in 0..2 {
+        let run = with_plugin(&alice, both()).run();
+        run.expect_that(0, "the first opens it", |o| {
+            o.err().matches("opened as token").count() == 1
+        });
+        both().run().expect_that(125, "no plugin", |output| output.out().is_empty());
+    }
     let rotate = with_plugin(&alice, alice.vault(["rotate", "staging"])).run();
     rotate
         .expect_that(0, "who has no proof", |output| output.err().contains("; token will have to"));
