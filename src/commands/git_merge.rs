@@ -53,7 +53,13 @@ fn merged(args: &GitMergeArgs, context: &Context) -> Result<()> {
         theirs: read(&args.theirs)?,
     };
     let project = project_of(&args.path, context);
-    let versions = Versions::open(&texts, &project, context, None)?;
+    let versions = match Versions::open(&texts, &project, context, None) {
+        Err(error) if error.kind() == Kind::NoAccess => {
+            let vault = texts.merged_without_a_key().ok_or(error)?;
+            return overwrite(&args.ours, vault.text()?.as_bytes());
+        }
+        opened => opened?,
+    };
     let merge = versions.merge();
     let conflicts = merge.conflicts()?;
     let choices = match undecided(&conflicts).filter(|_| args.ancestors) {
@@ -62,12 +68,7 @@ fn merged(args: &GitMergeArgs, context: &Context) -> Result<()> {
         None => return Err(refused(&conflicts, &merge, args, versions.environment())),
     };
     let outcome = merge.finish(choices, now(), &context.plugins())?;
-    let text = outcome
-        .vault
-        .file
-        .to_text()
-        .map_err(|fault| fault.at(&args.path).about(versions.environment()))?;
-    overwrite(&args.ours, text.as_bytes())?;
+    overwrite(&args.ours, outcome.vault.text()?.as_bytes())?;
     settle(&outcome, &args.path, &project, context)
 }
 

@@ -8,7 +8,7 @@ use crate::cli::ui::count;
 use crate::error::{Error, Kind, Result, shown_path};
 use crate::format::{Expected, Opened, VaultFile, environment_of};
 use crate::vars::name::{EnvName, MemberName};
-use crate::vault::merge::{Conflict, Doubt, Merge, Outcome, Version};
+use crate::vault::merge::{Conflict, Doubt, Merge, Outcome, Version, without_a_key};
 use crate::vault::pins::{Admission, Candidate, Memory};
 use crate::vault::{Project, Vault};
 
@@ -19,6 +19,28 @@ pub(super) struct Texts {
     pub(super) base: Option<Vec<u8>>,
     pub(super) ours: Vec<u8>,
     pub(super) theirs: Vec<u8>,
+}
+
+impl Texts {
+    fn parse(&self, text: &[u8], label: &str) -> Result<Vault> {
+        let stem = || self.path.file_stem()?.to_str()?.parse().ok();
+        let environment = environment_of(text).or_else(stem).ok_or_else(|| {
+            Error::integrity(format!("{}: not a vault file", shown_path(&self.path)))
+        })?;
+        // Messages say which version they are about.
+        let path = PathBuf::from(format!("{} ({label})", self.path.display()));
+        Vault::parse(&path, &environment, text)
+    }
+
+    /// The merged version for somebody whose key opens nothing here, where one side has changed nothing but requests.
+    pub(super) fn merged_without_a_key(&self) -> Option<Vault> {
+        let parse = |text| self.parse(text, "").ok();
+        let base = parse(self.base.as_ref()?)?;
+        let (ours, theirs) = (parse(&self.ours)?, parse(&self.theirs)?);
+        let is_lossless = [&ours, &theirs].iter().all(|vault| vault.losses().is_empty());
+        let file = without_a_key(&base.file, &ours.file, &theirs.file).filter(|_| is_lossless)?;
+        Some(Vault { path: self.path.clone(), file })
+    }
 }
 
 /// All of them, opened and believed.
@@ -48,15 +70,7 @@ impl Versions {
         context: &Context,
         expected: Option<&Expected>,
     ) -> Result<Self> {
-        let parse = |text: &[u8], label: &str| -> Result<Vault> {
-            let stem = || texts.path.file_stem()?.to_str()?.parse().ok();
-            let environment = environment_of(text).or_else(stem).ok_or_else(|| {
-                Error::integrity(format!("{}: not a vault file", shown_path(&texts.path)))
-            })?;
-            // Messages say which version they are about.
-            let path = PathBuf::from(format!("{} ({label})", texts.path.display()));
-            Vault::parse(&path, &environment, text)
-        };
+        let parse = |text, label| texts.parse(text, label);
         let vaults = [parse(&texts.ours, "ours")?, parse(&texts.theirs, "theirs")?];
         for vault in &vaults {
             let lossless = context.refuse_losses(vault);

@@ -121,7 +121,12 @@ fn resolve(
     context: &Context,
     expected: Option<&Expected>,
 ) -> Result<()> {
-    let versions = Versions::open(texts, project, context, expected)?;
+    let versions = match Versions::open(texts, project, context, expected) {
+        Err(error) if error.kind() == Kind::NoAccess => {
+            return project.put(&texts.merged_without_a_key().ok_or(error)?);
+        }
+        opened => opened?,
+    };
     let merge = versions.merge();
     let choices = ask(&merge.conflicts()?, &merge, versions.environment())?;
     let mut outcome = merge.finish(choices, now(), &context.plugins())?;

@@ -89,6 +89,11 @@ impl Vault {
         Some((Self { path, file }, opened))
     }
 
+    /// The canonical text of its file.
+    pub(crate) fn text(&self) -> Result<String> {
+        self.file.to_text().map_err(|fault| fault.at(&self.path).about(self.environment()))
+    }
+
     /// The environment.
     pub(crate) fn environment(&self) -> &EnvName {
         &self.file.environment

@@ -256,9 +256,9 @@ impl Project {
         for (environment, path) in environments.iter().zip(&paths) {
             let bytes = self.bytes(path)?.ok_or_else(|| self.unknown(environment.as_str()))?;
             let mut vault = Vault::parse(&self.path(environment), environment, &bytes)?;
-            let before = text(&vault)?;
+            let before = vault.text()?;
             let result = change(&mut vault)?;
-            let after = text(&vault)?;
+            let after = vault.text()?;
             if after != before {
                 losses.extend(vault.losses());
                 staged.push((vaults.len(), after));
@@ -290,7 +290,7 @@ impl Project {
     pub(crate) fn put(&self, vault: &Vault) -> Result<()> {
         let path = file::resolve(&vault.path, &self.root)?;
         let (folder, name) = folder_and_name(&path)?;
-        FolderLock::take(folder)?.replace(name, text(vault)?.as_bytes())
+        FolderLock::take(folder)?.replace(name, vault.text()?.as_bytes())
     }
 
     /// Writes a new environment. The `envs` folder is made if it isn't there.
@@ -309,7 +309,7 @@ impl Project {
             return Err(Error::failed(format!("`{}` is there already", shown_path(&vault.path)))
                 .about(environment));
         }
-        lock.replace(folder_and_name(&path)?.1, text(vault)?.as_bytes())
+        lock.replace(folder_and_name(&path)?.1, vault.text()?.as_bytes())
     }
 }
 
@@ -337,10 +337,6 @@ fn put_in_place<T>(
         wrote(vault, result);
     }
     Ok(())
-}
-
-fn text(vault: &Vault) -> Result<String> {
-    vault.file.to_text().map_err(|fault| fault.at(&vault.path).about(vault.environment()))
 }
 
 /// The locks of the folders of these files, each once whatever path leads to it, and taken in one order by

@@ -24,6 +24,7 @@ mod exit;
 mod export_programs;
 mod git_hostile;
 mod git_merge;
+mod git_requests;
 mod git_review;
 mod git_tools;
 mod golden;

@@ -3,12 +3,14 @@
 //! Each version is whole and verified under its own data key, and believed, before it comes here. What two people
 //! have changed in different ways is a [`Conflict`], which a person decides; everything else is a rule.
 
+mod requests;
 #[cfg(test)]
 mod tests;
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use self::requests::without_a_key;
 pub(crate) use self::values::{Doubt, Held, Merged};
 use super::Vault;
 use super::exposure::{clock_is_poisoned, time_of_change, time_of_removal};
@@ -392,14 +394,9 @@ impl<'a> Merge<'a> {
         let (ours, theirs) = (of(self.ours), of(self.theirs));
         let nothing = BTreeMap::new();
         let base = self.base.map_or(&nothing, of);
-        let names: BTreeSet<&MemberName> = ours.keys().chain(theirs.keys()).collect();
-        let mut requests = members.asking.clone();
-        for name in names {
-            let (base, ours, theirs) = (base.get(name), ours.get(name), theirs.get(name));
-            let kept = if ours == base { theirs } else { ours };
-            requests.extend(kept.map(|key| (name.clone(), key.clone())));
-        }
-        requests
+        let mut all = members.asking.clone();
+        all.extend(requests::requests(base, ours, theirs));
+        all
     }
 
     /// Puts the values in the place of those that are there. One that is the same keeps its ciphertext.
