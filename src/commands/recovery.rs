@@ -31,12 +31,14 @@ pub(crate) struct RecoveryArgs {
 /// Runs it.
 pub(super) fn run(args: &RecoveryArgs, context: &Context) -> Result<()> {
     let project = context.project()?;
-    let environments = context.named_or_all(&project)?;
+    let is_named = context.named(&project)?.is_some();
     let key = context.key()?;
-    let mut me = None;
-    for environment in &environments {
-        let vault = project.read(environment)?;
-        let opened = context.unlock(&project, &vault, &key, Purpose::Write)?;
+    let (mut me, mut environments) = (None, Vec::new());
+    for environment in context.named_or_all(&project)? {
+        let vault = project.read(&environment)?;
+        let opened = context.unlock_unless_closed(&project, &vault, &key, is_named)?;
+        let Some(opened) = opened else { continue };
+        environments.push(environment);
         check(args, &vault, &opened)?;
         if args.replace {
             tell_who_gets_no_proof(context, &vault, &opened);
@@ -44,7 +46,8 @@ pub(super) fn run(args: &RecoveryArgs, context: &Context) -> Result<()> {
         me.get_or_insert_with(|| opened.me().clone());
     }
     let me = me.ok_or_else(|| {
-        Error::not_found("there is no environment yet").hint("make one with `vault init`")
+        Error::not_found("there is no environment that your key opens")
+            .hint("`vault init` makes one, `vault request` asks for access")
     })?;
     let recovery = Recovery::make(&me)?;
     recovery.show(context);

@@ -11,13 +11,13 @@ use super::team::{
 use super::{Context, day, now};
 use crate::cli::ui::count;
 use crate::crypto::keys::PublicKey;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, shown_path};
 use crate::format::{Opened, Record};
 use crate::vars::name::{EnvName, MemberName, VarName, nearest};
 use crate::vault::exposure::exposed_to;
 use crate::vault::pins::Memory;
 use crate::vault::team::{Changes, Rotated};
-use crate::vault::{Key, Project, Vault};
+use crate::vault::{Key, Project, Vault, few};
 
 /// Take a member's access away, and list what he knows
 ///
@@ -45,6 +45,9 @@ struct Wanted {
     memory: Memory<'static>,
     /// The keys that he has anywhere, by the files and by what this machine remembers.
     keys: BTreeSet<PublicKey>,
+    /// Where he is a member and our key opens nothing. Anybody can found such an environment, so it keeps nobody from
+    /// taking him out of the others.
+    closed: Vec<Vault>,
 }
 
 /// Runs it.
@@ -56,6 +59,7 @@ pub(crate) fn run(args: &RevokeArgs, context: &Context) -> Result<()> {
         without: members(&args.without)?,
         memory: context.memory()?,
         keys: BTreeSet::new(),
+        closed: Vec::new(),
     };
     let key = context.key()?;
     let opened = wanted.open(context, &project, &key)?;
@@ -95,7 +99,8 @@ pub(crate) fn run(args: &RevokeArgs, context: &Context) -> Result<()> {
         context.ui.warn("the recovery key is gone, too");
         context.ui.hint("`vault key recovery` makes a new one");
     }
-    report(context, &wanted.name, &known)
+    report(context, &wanted.name, &known)?;
+    wanted.left_over()
 }
 
 /// What happens in one environment.
@@ -125,6 +130,10 @@ impl Wanted {
                     context.ui.warn(&format!("{environment}: left out: {error}"));
                     continue;
                 }
+                Err(error) if error.kind() == Kind::NoAccess && !named => {
+                    self.closed.push(vault);
+                    continue;
+                }
                 opened => opened?,
             };
             let remembered = self.memory.key_of(&self.name, &vault.file, &opened.fingerprint());
@@ -132,6 +141,24 @@ impl Wanted {
             all.push((vault, opened));
         }
         Ok(all)
+    }
+
+    /// Says where he still has access, because our key has none.
+    fn left_over(&self) -> Result<()> {
+        let Some(first) = self.closed.first() else { return Ok(()) };
+        let names: Vec<EnvName> =
+            self.closed.iter().map(|vault| vault.environment().clone()).collect();
+        let (name, closed) = (&self.name, crate::vault::join(&names));
+        let message = format!("{name} keeps access to {closed}, where your key opens nothing");
+        let people = first.file.members.iter().filter(|(_, member)| member.locked.is_none());
+        let others = few(people.map(|(other, _)| other).filter(|other| *other != name));
+        let hint = if others.is_empty() {
+            let (environment, path) = (first.environment(), shown_path(&first.path));
+            format!("nobody else is a member of {environment}; if nobody wants it, `git rm {path}`")
+        } else {
+            format!("`vault revoke {name} -e {closed}` is for a member there: {others}")
+        };
+        Err(Error::no_access(message).about(first.environment()).hint(hint))
     }
 
     /// The environments that he can open, and who else loses access to each. Nothing is changed if one of
@@ -169,6 +196,7 @@ impl Wanted {
             });
         }
         if concerned.is_empty() {
+            self.left_over()?;
             let error =
                 Error::not_found(format!("nobody is called {} in any environment", self.name));
             let others = opened.iter().flat_map(|(vault, _)| vault.file.members.keys());

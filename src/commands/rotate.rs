@@ -34,9 +34,12 @@ pub(crate) fn run(args: &RotateArgs, context: &Context) -> Result<()> {
     let without = members(&args.without)?;
     let key = context.key()?;
     let memory = context.memory()?;
-    for environment in &environments {
-        let vault = project.read(environment)?;
-        let opened = context.unlock(&project, &vault, &key, Purpose::Write)?;
+    let mut concerned = Vec::new();
+    for environment in environments {
+        let vault = project.read(&environment)?;
+        let opened = context.unlock_unless_closed(&project, &vault, &key, !args.all)?;
+        let Some(opened) = opened else { continue };
+        concerned.push(environment);
         if let Some(unknown) = without.iter().find(|one| !vault.file.members.contains_key(*one)) {
             return Err(unknown_member(&vault, unknown));
         }
@@ -54,7 +57,10 @@ pub(crate) fn run(args: &RotateArgs, context: &Context) -> Result<()> {
         tell(context, vault, rotated);
         Some(seen(&project, vault, &rotated.opened))
     };
-    context.change_all(&project, &environments, change, wrote)?;
+    if concerned.is_empty() {
+        return Err(Error::no_access("your key opens no environment here"));
+    }
+    context.change_all(&project, &concerned, change, wrote)?;
     context.ui.say("the values are the same: what somebody knows is changed at its source");
     Ok(())
 }

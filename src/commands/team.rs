@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Context;
-use crate::error::{Error, Result, shown_path};
+use super::pins::Purpose;
+use crate::error::{Error, Kind, Result, shown_path};
 use crate::format::Opened;
 use crate::vars::name::{EnvName, MemberName, nearest, shown};
 use crate::vault::team::Rotated;
-use crate::vault::{Project, Vault};
+use crate::vault::{Key, Project, Vault};
 
 impl Context {
     /// The environments that `-e` names. None where there is no `-e`: who may open what is not left to a
@@ -22,6 +23,24 @@ impl Context {
             }
         }
         Ok(Some(named))
+    }
+
+    /// Opens an environment whose members are to change. None, with a warning, where nobody named it and the key opens
+    /// nothing there: anybody can found an environment, which must keep nobody from changing the others.
+    pub(super) fn unlock_unless_closed(
+        &self,
+        project: &Project,
+        vault: &Vault,
+        key: &Key,
+        is_named: bool,
+    ) -> Result<Option<Opened>> {
+        match self.unlock(project, vault, key, Purpose::Write) {
+            Err(error) if error.kind() == Kind::NoAccess && !is_named => {
+                self.ui.warn(&format!("{}: left out: {error}", vault.environment()));
+                Ok(None)
+            }
+            opened => opened.map(Some),
+        }
     }
 
     /// The environments that `-e` names, else all.

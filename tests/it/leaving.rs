@@ -4,6 +4,7 @@
 
 use crate::people::{alice_and, alice_with, fingerprint, join};
 use crate::support::sandbox::Sandbox;
+use crate::team::{former, public_key, somebody, teammate, text};
 use crate::vaults::{STAGING, field, get, set};
 
 const PRODUCTION: &str = "project/envs/production.toml";
@@ -179,20 +180,27 @@ fn nothing_is_written_when_one_of_the_files_can_not_be_changed() {
 }
 
 #[test]
-fn an_environment_that_the_user_can_not_open_stops_it_before_anything_is_written() {
+fn an_environment_that_the_user_can_not_open_is_left_to_its_members() {
     let (alice, bob) = alice_with("bob", "staging,production");
     let carol = alice.another_home("carol");
     join(&alice, &carol, "carol");
     alice.vault(["revoke", "-y", "bob", "-e", "production"]).run().expect_that(0, "", |_| true);
-    let before = alice.snapshot();
-    bob.vault(["revoke", "-y", "carol"]).run().expect(
+    let before = (alice.read(STAGING), alice.read(PRODUCTION));
+    bob.vault(["revoke", "-y", "carol", "-e", "staging,production"]).run().expect(
         4,
         "",
         "vault: envs/production.toml: this key opens nothing here\n\
          hint: `vault request -e production` asks its members to grant you access: alice, carol\n",
     );
-    alice.assert_unchanged_since(&before);
-    bob.vault(["revoke", "-y", "carol", "-e", "staging"]).run().expect_that(0, "there", |_| true);
+    assert_eq!((alice.read(STAGING), alice.read(PRODUCTION)), before);
+    bob.vault(["revoke", "-y", "carol"]).run().expect_like(
+        4,
+        "",
+        "vault: staging: carol is removed\nvault: staging: new data key [..]\n...\n\
+         vault: carol keeps access to production, where your key opens nothing\n\
+         hint: `vault revoke carol -e production` is for a member there: alice\n",
+    );
+    assert!(!alice.read(STAGING).contains("[members.carol]"));
     assert!(alice.read(PRODUCTION).contains("[members.carol]"));
 }
 
@@ -281,4 +289,54 @@ fn comments_of_others_stop_a_change_of_many_files_before_the_first() {
         ),
     );
     alice.assert_unchanged_since(&before);
+}
+
+#[test]
+fn an_environment_that_a_leaver_alone_holds_keeps_nobody_from_removing_him() {
+    let alice = crate::vaults::vault();
+    let dave = teammate(&alice, "dave");
+    // A file that anybody can push.
+    let founded = dave.vault(["init", "-e", "qa", "--name", "dave"]).run();
+    founded.expect_that(0, "made", |_| true);
+    let qa = dave.read(dave.project().join("envs/qa.toml"));
+    alice.write(alice.project().join("envs/qa.toml"), &qa);
+    alice.vault(["rotate", "--all"]).run().expect_like(
+        0,
+        "",
+        "vault: qa: left out: envs/qa.toml: this key opens nothing here\n\
+         vault: staging: new data key [..]\n...",
+    );
+    alice.vault(["key", "recovery"]).run().expect_that(0, "where it can", |output| {
+        output.err().contains("vault: staging: has a recovery key now\n")
+            && output.err().contains("vault: qa: left out: ")
+    });
+    let told = "vault: dave keeps access to qa, where your key opens nothing\n\
+                hint: nobody else is a member of qa; if nobody wants it, `git rm envs/qa.toml`\n";
+    alice.vault(["revoke", "-y", "dave"]).run().expect_like(
+        4,
+        "staging\tALPHA\t[..]\nstaging\tBETA\t[..]\n",
+        &format!("vault: staging: dave is removed\n...\n{told}"),
+    );
+    assert_eq!(former(&text(&alice)), ["dave"]);
+    assert_eq!(alice.read(alice.project().join("envs/qa.toml")), qa);
+    // There is nothing else left to do, and the same is said again.
+    alice.vault(["revoke", "-y", "dave"]).run().expect(4, "", told);
+    // Whoever names it is told why not.
+    alice.vault(["revoke", "-y", "dave", "-e", "qa"]).run().expect_that(4, "no access", |output| {
+        output.err().starts_with("vault: envs/qa.toml: this key opens nothing here\n")
+    });
+    // With somebody else in it, he is asked.
+    let key = public_key(&somebody(&alice, "erin"));
+    let grant = dave.vault(["grant", "erin", "-e", "qa", "--key", &key]).run();
+    grant.expect_that(0, "granted", |output| output.out().is_empty());
+    alice.write(
+        alice.project().join("envs/qa.toml"),
+        dave.read(dave.project().join("envs/qa.toml")),
+    );
+    alice.vault(["revoke", "-y", "dave"]).run().expect(
+        4,
+        "",
+        "vault: dave keeps access to qa, where your key opens nothing\n\
+         hint: `vault revoke dave -e qa` is for a member there: erin\n",
+    );
 }
