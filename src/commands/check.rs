@@ -188,7 +188,10 @@ fn check_environments(
     for vault in &vaults {
         check_vault(context, project, wanted, vault, identities.as_deref(), files, found);
     }
-    check_names(&vaults, found);
+    // Who says what is required has said what an environment may lack.
+    if wanted.settings.required.is_empty() {
+        check_names(&vaults, found);
+    }
 }
 
 /// One environment: readable, whole, with all that is required, and nobody who has left knows its values.
@@ -302,8 +305,9 @@ fn check_names(vaults: &[Vault], found: &mut Findings) {
                 .map(Vault::environment)
                 .collect();
             let have: Vec<&str> = have.into_iter().map(EnvName::as_str).collect();
+            let verb = if have.len() == 1 { "has" } else { "have" };
             found.warn(format!(
-                "{}: has no {}, which {} has",
+                "{}: has no {}, which {} {verb}",
                 vault.environment(),
                 lacking.join(", "),
                 have.join(", ")

@@ -282,6 +282,7 @@ impl<'a> Source<'a> {
         self.flat(import::json(plain.expose()).map_err(|problems| {
             problems.into_iter().map(|one| import::Problem { line: None, ..one }).collect()
         }))
+        .map_err(|error| error.hint(format!("`sops edit {told}` mends it; nothing was stored")))
     }
 
     fn dotenvx(&self, bytes: &[u8], context: &Context) -> Result<Vec<Item>> {

@@ -218,6 +218,10 @@ fn ask(name: &VarName, context: &Context) -> Result<Secret> {
             .hint("pipe the value in, or name a file with `--file`"));
     }
     let value = prompt::hidden(&format!("Value of {name} (not shown)"))?;
+    // Whoever has pasted nothing must not lose what is stored.
+    if value.is_empty() {
+        return Err(is_empty(name, "nothing was typed"));
+    }
     let characters = value.expose_str().map_or(0, |text| text.chars().count());
     context.ui.say(&format!("{} read", count(characters, "character")));
     Ok(value)
@@ -227,10 +231,14 @@ fn ask(name: &VarName, context: &Context) -> Result<Secret> {
 fn from_stdin(name: &VarName) -> Result<Secret> {
     let value = read_to_end(platform::standard_input(), "the standard input")?;
     if value.is_empty() {
-        return Err(Error::failed(format!("{name}: there is nothing on the standard input"))
-            .hint(format!("`vault set {name}=` stores an empty value")));
+        return Err(is_empty(name, "there is nothing on the standard input"));
     }
     Ok(value)
+}
+
+fn is_empty(name: &VarName, why: &str) -> Error {
+    Error::failed(format!("{name}: {why}"))
+        .hint(format!("`vault set {name}=` stores an empty value"))
 }
 
 fn read_file(path: &Path) -> Result<Secret> {

@@ -43,9 +43,10 @@ pub(crate) fn run(_: &StatusArgs, context: &Context) -> Result<()> {
     };
     let keys: Vec<PublicKey> = identities.iter().filter_map(Identity::public_key).collect();
     let (mut environments, mut damaged) = (Vec::new(), Ok(()));
-    for name in project.environments()? {
+    for name in context.named_or_all(&project)? {
         match project.read(&name) {
             Ok(vault) => environments.push(look(context, &project, vault, &identities)),
+            Err(error) if error.kind() == Kind::NotFound => return Err(error),
             // The others are shown first.
             Err(error) => damaged = damaged.and(Err(error)),
         }

@@ -379,7 +379,8 @@ fn decrypt(
         return Ok((vars, files, rest));
     }
     let vault = project.read(environment)?;
-    let opened = context.unlock(project, &vault, key, Purpose::Read)?;
+    let opened = context.unlock(project, &vault, key, Purpose::Read);
+    let opened = opened.map_err(|error| context.elsewhere(error, project, &vault, key))?;
     values(vault, &opened, settings)
 }
 

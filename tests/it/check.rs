@@ -80,6 +80,19 @@ fn every_environment_is_looked_at_and_names_that_one_lacks_are_told() {
         ),
         "",
     );
+    sandbox.vault(["set", "-e", "development", "B=1"]).run().expect(0, "", "");
+    sandbox.vault(["check"]).run().expect_that(0, "two have it", |output| {
+        output.out().ends_with("warning: production: has no B, which development, staging have\n")
+    });
+    // Who says what is required has said what may be missing.
+    sandbox.write(
+        "project/vault.toml",
+        "[required]\nA = { kind = \"string\", envs = [\"staging\"] }\n",
+    );
+    sandbox
+        .vault(["check"])
+        .run()
+        .expect_that(0, "declared", |output| !output.out().contains("has no "));
 }
 
 #[test]

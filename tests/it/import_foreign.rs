@@ -71,7 +71,7 @@ fn yaml_comes_in_where_all_its_readers_agree() {
         "",
         "vault: stdin:1: PORT: a number to some readers of YAML and a string to others: put it in double quotes\n\
          vault: stdin:2: DEBUG: a boolean to some readers of YAML and a string to others: put it in double quotes\n\
-         vault: stdin:3: NAMES: a list, but only strings are taken: put it in double quotes\n\
+         vault: stdin:3: NAMES: a list, but only strings are taken: give each value in it a name of its own\n\
          vault: stdin:4: NONE: null is not a string: write \"\" for an empty value, or leave the name out\n\
          vault: stdin:5: DAY: a date or a time to some readers of YAML and a string to others: put it in double quotes\n\
          vault: stdin:6: a variable name is letters, digits and `_`, and does not begin with a digit\n\
@@ -229,8 +229,8 @@ fn sops_decrypts_its_own_files_by_their_form_and_gets_no_key_of_ours() {
         5,
         "",
         "vault: a.json: A: a number, but only strings are taken: put it in double quotes\n\
-         vault: a.json: B: an object, but only strings are taken: put it in double quotes\n\
-         hint: mend the file and import it again; nothing was stored\n",
+         vault: a.json: B: an object, but only strings are taken: give each value in it a name of its own\n\
+         hint: `sops edit a.json` mends it; nothing was stored\n",
     );
     let fails = "#!/bin/sh\necho 'no key here' >&2\nexit 128\n";
     let run = import(&sandbox, &["--format", "sops", "a.json"]);

@@ -101,6 +101,26 @@ fn an_environment_in_the_place_of_something_else_is_told_with_its_flag() {
 }
 
 #[test]
+fn a_key_of_another_environment_than_the_default_is_told_which_one_it_opens() {
+    let sandbox = project();
+    sandbox.write("project/vault.toml", "default = \"development\"\n");
+    let bob = bob(&sandbox);
+    let key = bob.vault(["key", "show"]).run().out().trim().to_owned();
+    let grant = sandbox.vault(["grant", "ci", "-e", "staging", "--key", &key]).run();
+    grant.expect_that(0, "granted", |output| output.out().is_empty());
+    let text = "vault: envs/development.toml: this key opens nothing here\n\
+                hint: your key opens staging: add `-e staging`\n";
+    says(&bob, &["run", "--", "true"], 125, text);
+    bob.vault(["run", "-e", "staging", "--", "true"]).run().expect(0, "", "");
+    // Who has typed it means it.
+    bob.vault(["run", "-e", "development", "--", "true"]).run().expect_like(
+        125,
+        "",
+        "vault: envs/development.toml: this key opens nothing here\nhint: `vault request -e development` [..]\n",
+    );
+}
+
+#[test]
 fn a_commit_in_the_place_of_an_environment_is_told_with_its_flag() {
     let sandbox = project();
     if !needs("git") {

@@ -65,6 +65,24 @@ fn a_value_is_asked_for_on_a_terminal_and_never_shown() {
 }
 
 #[test]
+fn nothing_typed_or_piped_replaces_no_value() {
+    let sandbox = project();
+    set(&sandbox, &["TOKEN=stored"]).run().expect(0, "", "");
+    let told =
+        |why| format!("vault: TOKEN: {why}\nhint: `vault set TOKEN=` stores an empty value\n");
+    let mut terminal = set(&sandbox, &["TOKEN"]).on_terminal();
+    expect_hidden(&mut terminal, "Value of TOKEN (not shown): ");
+    terminal.type_line("");
+    let text = screen_at_end(terminal, 1);
+    assert!(text.ends_with(&told("nothing was typed")), "{text}");
+    let run = set(&sandbox, &["TOKEN"]).stdin("").run();
+    run.expect(1, "", &told("there is nothing on the standard input"));
+    assert_eq!(get(&sandbox, "TOKEN"), b"stored");
+    set(&sandbox, &["TOKEN="]).run().expect(0, "", "");
+    assert_eq!(get(&sandbox, "TOKEN"), b"");
+}
+
+#[test]
 fn a_terminal_is_told_what_became_of_each_variable() {
     let sandbox = project();
     let mut told = Vec::new();

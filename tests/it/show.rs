@@ -92,6 +92,25 @@ fn without_an_environment_the_list_is_a_matrix() {
 }
 
 #[test]
+fn status_is_of_the_environments_that_are_named() {
+    let sandbox = Sandbox::new();
+    let init = sandbox.vault(["init", "-e", "production,staging,test"]).run();
+    init.expect_that(0, "made", |_| true);
+    let names = |words: &[&str]| -> Vec<String> {
+        let all = json_of(sandbox.vault(words));
+        let all = all["environments"].as_array().unwrap().clone();
+        all.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&["status", "--json"]), ["production", "staging", "test"]);
+    assert_eq!(names(&["status", "--json", "-e", "test,staging"]), ["test", "staging"]);
+    sandbox.vault(["status", "-e", "tst"]).run().expect(
+        3,
+        "",
+        "vault: there is no environment `tst`\nhint: did you mean `test`?\n",
+    );
+}
+
+#[test]
 fn status_without_a_key_says_so_and_verifies_nothing() {
     let sandbox = golden("two-members-proof");
     sandbox.vault(["status"]).run().expect_like(

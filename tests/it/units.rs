@@ -74,7 +74,7 @@ fn systemd_gets_a_target_for_the_app_and_each_type_and_a_service_for_each_proces
         0,
         "",
         "vault: the units take their key from /etc/credstore.encrypted/shop.vault-key: put it there with \
-         `systemd-creds encrypt --name=vault-key - /etc/credstore.encrypted/shop.vault-key`\n\
+         `vault grant MEMBER --new-key -e ENV | systemd-creds encrypt --name=vault-key - /etc/credstore.encrypted/shop.vault-key`\n\
          vault: 6 files written to `out`\n",
     );
     assert_eq!(
@@ -105,6 +105,7 @@ fn systemd_gets_a_target_for_the_app_and_each_type_and_a_service_for_each_proces
              [Service]\nUser=shop\nWorkingDirectory=$SANDBOX/project\n\
              LoadCredentialEncrypted=vault-key:/etc/credstore.encrypted/shop.vault-key\n\
              Environment=VAULT_KEY_FILE=%d/vault-key\n\
+             StateDirectory=shop\nEnvironment=XDG_STATE_HOME=%S/shop\n\
              Environment=PORT={port}\n\
              Environment=HONCHO_PROCESS_NAME={name}\nEnvironment=VAULT_PROCESS_NAME={name}\n\
              Environment=VAULT_DIR=$SANDBOX/project\n\

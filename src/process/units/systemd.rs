@@ -45,7 +45,7 @@ pub(super) fn write(plan: &Plan) -> Written {
     let mut notices = Vec::new();
     if plan.has_vault() {
         notices.push(format!(
-            "the units take their key from {place}: put it there with `systemd-creds encrypt --name=vault-key - {place}`",
+            "the units take their key from {place}: put it there with `vault grant MEMBER --new-key -e ENV | systemd-creds encrypt --name=vault-key - {place}`",
             place = credential(app)
         ));
     }
@@ -73,6 +73,9 @@ fn text(plan: &Plan, one: &Instance, target: &str, release: Option<&str>) -> Str
     if plan.has_vault() {
         line("LoadCredentialEncrypted", &format!("vault-key:{}", credential(&plan.app)));
         line("Environment", "VAULT_KEY_FILE=%d/vault-key");
+        // A user of a service may have no home, and what was accepted has to be remembered somewhere.
+        line("StateDirectory", &plan.app);
+        line("Environment", &format!("XDG_STATE_HOME=%S/{}", plan.app));
     }
     for (name, value) in plan.variables(one) {
         line("Environment", &word(&format!("{name}={value}"), Dollar::Plain));

@@ -61,7 +61,7 @@ pub(crate) enum Code {
     #[error("defined twice: keep one of them")]
     Duplicate,
     /// A value that is not a string.
-    #[error("{0}, but only strings are taken: put it in double quotes")]
+    #[error("{0}, but only strings are taken: {mend}", mend = .0.mend())]
     NotString(Kind),
     /// A value that is null.
     #[error("null is not a string: write \"\" for an empty value, or leave the name out")]
@@ -103,6 +103,16 @@ pub(crate) enum Kind {
     /// `{…}`
     #[error("an object")]
     Object,
+}
+
+impl Kind {
+    /// What makes a string of it, or several.
+    fn mend(self) -> &'static str {
+        match self {
+            Self::Array | Self::Object => "give each value in it a name of its own",
+            Self::Boolean | Self::Number | Self::Time | Self::Sign => "put it in double quotes",
+        }
+    }
 }
 
 /// The pairs of a flat file, in its order, and all that is wrong with it.
