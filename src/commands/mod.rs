@@ -170,7 +170,8 @@ impl Context {
         let mut names = self.environments(project, &project.settings()?)?;
         match names.pop() {
             Some(name) if names.is_empty() => Ok(name),
-            _ => Err(Error::usage("this command works on one environment, and `-e` names several")),
+            _ => Err(Error::usage("this command works on one environment, and `-e` names several")
+                .hint("run it once for each")),
         }
     }
 

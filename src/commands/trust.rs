@@ -107,6 +107,8 @@ fn ask(context: &Context, candidate: Candidate<'_>, vault: &Vault, opened: &Open
         context.ui.warn(message);
     }
     let question = if matches!(stop, Stop::Old(_)) {
+        // Perhaps it is the later one that is not wanted: a rotation by mistake, which git has taken back.
+        why.hint_text().into_iter().for_each(|hint| context.ui.hint(hint));
         context.ui.say("this folder can be held to it, for reading: a release, an old worktree");
         "vault: read it here from now on?".to_owned()
     } else {

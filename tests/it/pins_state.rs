@@ -88,6 +88,7 @@ fn trust_is_answered_by_a_person_and_never_by_y() {
     alice.assert_unchanged_since(&before);
     // A yes holds this folder to the old file, for reading.
     let mut terminal = alice.vault(["trust", "staging"]).on_terminal();
+    terminal.expect(&format!("`vault trust staging --abandon {}`", keys[2]));
     terminal.expect("this folder can be held to it, for reading");
     terminal.expect("[y/N] ");
     terminal.type_line("yes");

@@ -464,6 +464,6 @@ fn which_environment_is_meant_comes_from_flag_then_variable_then_default() {
     get().args(["-e", "staging,production"]).run().expect(
         2,
         "",
-        "vault: this command works on one environment, and `-e` names several\n",
+        "vault: this command works on one environment, and `-e` names several\nhint: run it once for each\n",
     );
 }
