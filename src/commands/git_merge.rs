@@ -67,7 +67,8 @@ fn merged(args: &GitMergeArgs, context: &Context) -> Result<()> {
         None if conflicts.is_empty() => Choices::default(),
         None => return Err(refused(&conflicts, &merge, args, versions.environment())),
     };
-    let outcome = merge.finish(choices, now(), &context.plugins())?;
+    let mut outcome = merge.finish(choices, now(), &context.plugins())?;
+    outcome.vault.path.clone_from(&args.path);
     overwrite(&args.ours, outcome.vault.text()?.as_bytes())?;
     settle(&outcome, &args.path, &project, context)
 }

@@ -1,6 +1,5 @@
 //! `vault grant NAME`.
 
-use std::collections::BTreeSet;
 use std::ffi::OsStr;
 
 use clap::Args;
@@ -183,16 +182,13 @@ fn requests(name: Option<&MemberName>, context: &Context, project: &Project) -> 
 fn look(wishes: &mut Vec<Wish>, context: &Context, project: &Project, key: &Key) -> Result<()> {
     let named = context.named(project)?.is_some();
     let mut closed = None;
-    let mut told = BTreeSet::new();
     for wish in wishes.iter_mut() {
         let mut open = Vec::new();
         for environment in std::mem::take(&mut wish.environments) {
             let vault = project.read(&environment)?;
             match context.unlock(project, &vault, key, Purpose::Write) {
                 Err(error) if error.kind() == Kind::NoAccess && !named => {
-                    if told.insert(environment.clone()) {
-                        context.ui.warn(&format!("{environment}: left out: {error}"));
-                    }
+                    context.tell_left_out(&vault, &error);
                     closed.get_or_insert(error);
                     continue;
                 }

@@ -107,19 +107,7 @@ impl<'a> Source<'a> {
             (Format::Dotenv, Dialect::Strict) => self.strict(&bytes),
             (Format::Dotenv, Dialect::Honcho) => self.honcho(self.text(&bytes)?, context),
             (Format::Dotenv, Dialect::Docker) => self.docker(self.text(&bytes)?),
-            (Format::Json, _) => {
-                let all = self.flat(import::json(&bytes))?;
-                // What `dotenvx get` prints has the keys of its files among the values.
-                let (keys, items): (Vec<Item>, _) =
-                    all.into_iter().partition(|item| is_public_key(&item.name));
-                for Item { name, .. } in keys {
-                    context.ui.say(&format!(
-                        "{}: {name} is left out: only dotenvx has a use for it",
-                        self.told()
-                    ));
-                }
-                Ok(items)
-            }
+            (Format::Json, _) => self.json(&bytes, context),
             (Format::Yaml, _) => self.flat(import::yaml(&bytes)),
             (Format::Null, _) => self.null(&bytes),
             (Format::Sops, _) => self.sops(self.text(&bytes)?, context),
@@ -243,6 +231,18 @@ impl<'a> Source<'a> {
             self.wrong(parts.iter().map(part).collect())
         })?;
         Ok(without_notes(pairs))
+    }
+
+    /// What `dotenvx get` prints has the keys of its files among the values.
+    fn json(&self, bytes: &[u8], context: &Context) -> Result<Vec<Item>> {
+        let all = self.flat(import::json(bytes))?;
+        let (keys, items): (Vec<Item>, _) =
+            all.into_iter().partition(|item| is_public_key(&item.name));
+        for Item { name, .. } in keys {
+            let told = self.told();
+            context.ui.say(&format!("{told}: {name} is left out: only dotenvx has a use for it"));
+        }
+        Ok(items)
     }
 
     fn flat(

@@ -38,8 +38,8 @@ impl Texts {
         let base = parse(self.base.as_ref()?)?;
         let (ours, theirs) = (parse(&self.ours)?, parse(&self.theirs)?);
         let is_lossless = [&ours, &theirs].iter().all(|vault| vault.losses().is_empty());
-        let file = without_a_key(&base.file, &ours.file, &theirs.file).filter(|_| is_lossless)?;
-        Some(Vault { path: self.path.clone(), file })
+        let merged = without_a_key(&base, &ours, &theirs).filter(|_| is_lossless)?;
+        Some(Vault { path: self.path.clone(), ..merged })
     }
 }
 
@@ -70,8 +70,7 @@ impl Versions {
         context: &Context,
         expected: Option<&Expected>,
     ) -> Result<Self> {
-        let parse = |text, label| texts.parse(text, label);
-        let vaults = [parse(&texts.ours, "ours")?, parse(&texts.theirs, "theirs")?];
+        let vaults = [texts.parse(&texts.ours, "ours")?, texts.parse(&texts.theirs, "theirs")?];
         for vault in &vaults {
             let lossless = context.refuse_losses(vault);
             lossless.map_err(|error| error.hint("`vault resolve -y` drops them"))?;
@@ -97,7 +96,7 @@ impl Versions {
         // An ancestor that does not count makes questions of all differences, and stops nothing: git makes one up
         // where two branches have been merged into each other.
         let base = texts.base.as_ref().and_then(|text| {
-            let vault = parse(text, "the common ancestor").ok()?;
+            let vault = texts.parse(text, "the common ancestor").ok()?;
             let opened = vault.open(&key).or_else(|error| open_like(&vault, error)).ok()?;
             let version = Version { vault, opened };
             let sides: Vec<&VaultFile> = versions.iter().map(|side| &side.vault.file).collect();

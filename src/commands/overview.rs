@@ -85,9 +85,7 @@ fn look(project: Option<&Project>, keys: &KnownKeys) -> Result<Vec<Environment>>
     let look = |name: EnvName| {
         let vault = project.read(&name).ok();
         let is_torn = vault.is_none() && project.is_torn(&name);
-        let members = vault.iter().flat_map(|vault| &vault.file.members);
-        let mut me = members.filter(|(_, member)| mine.contains(&member.key));
-        let me = me.next().map(|(name, _)| name.clone());
+        let me = vault.as_ref().and_then(|vault| vault.me(mine)).cloned();
         let requests = vault.iter().flat_map(|vault| &vault.file.requests);
         let mut asked = requests.filter(|(_, key)| mine.contains(key));
         let asked = asked.next().map(|(name, _)| name.clone());

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Context, now};
-use crate::crypto::keys::{Identity, PublicKey};
+use crate::crypto::keys::PublicKey;
 use crate::error::{Error, Kind, Result, shown_path};
 use crate::format::{Fingerprint, Opened};
 use crate::store::state;
@@ -11,7 +11,7 @@ use crate::vars::name::{EnvName, MemberName, shown};
 use crate::vault::pins::{
     Candidate, Memory, News, Odd, Origin, PinVerdict, Pinned, Place, Seen, Stop, Story, Verdict,
 };
-use crate::vault::{Key, Project, Vault, join};
+use crate::vault::{Key, Project, Vault};
 
 /// The file of the memory in our state folder.
 const MEMORY_FILE: &str = "known_envs.toml";
@@ -38,36 +38,6 @@ impl Context {
         self.tell_opened(vault, &opened);
         self.believe(project, vault, &opened, purpose)?;
         Ok(opened)
-    }
-
-    /// For an environment that nobody typed, and that the key does not open: those that it does.
-    pub(super) fn elsewhere(
-        &self,
-        error: Error,
-        project: &Project,
-        vault: &Vault,
-        key: &Key,
-    ) -> Error {
-        let Key::Identities(identities) = key else { return error };
-        if error.kind() != Kind::NoAccess || !self.globals.env.is_empty() {
-            return error;
-        }
-        let keys: Vec<PublicKey> = identities.iter().filter_map(Identity::public_key).collect();
-        let opens = |name: &EnvName| {
-            let other = project.read(name).ok();
-            other
-                .is_some_and(|other| other.file.members.values().any(|one| keys.contains(&one.key)))
-        };
-        let others = project.environments().unwrap_or_default().into_iter();
-        let others: Vec<EnvName> =
-            others.filter(|name| name != vault.environment() && opens(name)).collect();
-        match &others[..] {
-            [] => error,
-            [one] => error.hint(format!("your key opens {one}: add `-e {one}`")),
-            [first, ..] => {
-                error.hint(format!("your key opens {}: add `-e {first}`", join(&others)))
-            }
-        }
     }
 
     /// Opens an environment to read its values, if this machine has checked its members and believed it before as they

@@ -38,11 +38,9 @@ pub(crate) fn run(args: &ResolveArgs, context: &Context) -> Result<()> {
             .map_err(|_| Error::usage("`--expect` takes the fingerprint of a data key"))
     });
     let expected = expected.transpose()?;
-    // Not what VAULT_ENV or `default` name: a conflict is wherever git has made one.
-    let typed = context.globals.env.last().into_iter().flat_map(|list| list.split(','));
-    let files = args.files.iter().map(String::as_str).chain(typed.map(str::trim));
-    let named: Vec<EnvName> =
-        files.map(|file| named(file, &project, context)).collect::<Result<_>>()?;
+    let mut named: Vec<EnvName> =
+        args.files.iter().map(|file| named(file, &project, context)).collect::<Result<_>>()?;
+    named.extend(context.named(&project)?.unwrap_or_default());
     let wanted = |name: &EnvName| named.is_empty() || named.contains(name);
     let repository = Repository::of(&project, context);
     let unmerged = unmerged(&repository)?;

@@ -125,13 +125,12 @@ impl Wanted {
             let vault = project.read(&environment)?;
             let there = vault.file.members.get(&self.name).map(|member| member.key.clone());
             let opened = match context.unlock(project, &vault, key, Purpose::Write) {
-                // He isn't there, as far as can be told without a key: by name, which is open to anybody.
-                Err(error) if error.kind() == Kind::NoAccess && there.is_none() && !named => {
-                    context.ui.warn(&format!("{environment}: left out: {error}"));
-                    continue;
-                }
                 Err(error) if error.kind() == Kind::NoAccess && !named => {
-                    self.closed.push(vault);
+                    match there {
+                        Some(_) => self.closed.push(vault),
+                        // As far as can be told without a key: by name, which is open to anybody.
+                        None => context.tell_left_out(&vault, &error),
+                    }
                     continue;
                 }
                 opened => opened?,

@@ -46,6 +46,9 @@ pub(crate) fn run(args: &RotateArgs, context: &Context) -> Result<()> {
         check_not_myself(&vault, &opened, without.iter())?;
         tell_who_gets_no_proof(context, &vault, &opened);
     }
+    if concerned.is_empty() {
+        return Err(Error::no_access("your key opens no environment here"));
+    }
     let (now, plugins) = (now(), context.plugins());
     let change = |vault: &mut Vault| {
         let opened = context.unlock(&project, vault, &key, Purpose::Write)?;
@@ -57,9 +60,6 @@ pub(crate) fn run(args: &RotateArgs, context: &Context) -> Result<()> {
         tell(context, vault, rotated);
         Some(seen(&project, vault, &rotated.opened))
     };
-    if concerned.is_empty() {
-        return Err(Error::no_access("your key opens no environment here"));
-    }
     context.change_all(&project, &concerned, change, wrote)?;
     context.ui.say("the values are the same: what somebody knows is changed at its source");
     Ok(())

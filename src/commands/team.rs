@@ -36,10 +36,18 @@ impl Context {
     ) -> Result<Option<Opened>> {
         match self.unlock(project, vault, key, Purpose::Write) {
             Err(error) if error.kind() == Kind::NoAccess && !is_named => {
-                self.ui.warn(&format!("{}: left out: {error}", vault.environment()));
+                self.tell_left_out(vault, &error);
                 Ok(None)
             }
             opened => opened.map(Some),
+        }
+    }
+
+    /// Says, once, that an environment is left to its members.
+    pub(super) fn tell_left_out(&self, vault: &Vault, error: &Error) {
+        let told = format!("{}: left out: {error}", vault.environment());
+        if self.is_news(&told) {
+            self.ui.warn(&told);
         }
     }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::pins::Purpose;
 use super::{Context, check_storable};
+use crate::crypto::keys::{Identity, PublicKey};
 use crate::error::{Error, Kind, Result, shown_path};
 use crate::format::Opened;
 use crate::platform;
@@ -20,7 +21,7 @@ use crate::vars::dotenv::honcho;
 use crate::vars::name::{EnvName, VarName, nearest, shown};
 use crate::vault::ENVS_FOLDER;
 use crate::vault::settings::Settings;
-use crate::vault::{Key, Project, Vault, missing};
+use crate::vault::{Key, Project, Vault, join, missing};
 
 /// One name of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -380,8 +381,30 @@ fn decrypt(
     }
     let vault = project.read(environment)?;
     let opened = context.unlock(project, &vault, key, Purpose::Read);
-    let opened = opened.map_err(|error| context.elsewhere(error, project, &vault, key))?;
+    let opened = opened.map_err(|error| elsewhere(error, context, project, environment, key))?;
     values(vault, &opened, settings)
+}
+
+/// For an environment that nobody typed, and that the key does not open: those that it does.
+fn elsewhere(
+    error: Error,
+    context: &Context,
+    project: &Project,
+    environment: &EnvName,
+    key: &Key,
+) -> Error {
+    let Key::Identities(identities) = key else { return error };
+    if error.kind() != Kind::NoAccess || !context.globals.env.is_empty() {
+        return error;
+    }
+    let keys: Vec<PublicKey> = identities.iter().filter_map(Identity::public_key).collect();
+    let opens = |name: &EnvName| project.read(name).is_ok_and(|one| one.me(&keys).is_some());
+    let others = project.environments().unwrap_or_default().into_iter();
+    let others: Vec<EnvName> = others.filter(|name| name != environment && opens(name)).collect();
+    match others.first() {
+        Some(first) => error.hint(format!("your key opens {}: add `-e {first}`", join(&others))),
+        None => error,
+    }
 }
 
 fn values(

@@ -21,9 +21,9 @@ pub use self::project::Project;
 pub(crate) use self::project::{ENVS_FOLDER, join, refuse};
 pub(crate) use self::requirements::{missing, unfit};
 
-use crate::crypto::keys::Identity;
+use crate::crypto::keys::{Identity, PublicKey};
 use crate::error::{Kind, Result, shown_path};
-use crate::format::{Content, Fault, Fingerprint, Mark, Opened, Record, RecordKind, VaultFile};
+use crate::format::{Content, Fault, Opened, Record, RecordKind, VaultFile};
 use crate::secret::Secret;
 use crate::vars::Vars;
 use crate::vars::name::{EnvName, MemberName, VarName, shown};
@@ -73,20 +73,6 @@ impl Vault {
         let file = VaultFile::parse(bytes, environment)
             .map_err(|fault| fault.at(path).about(environment))?;
         Ok(Self { path: path.to_owned(), file })
-    }
-
-    /// Reads and opens the bytes of a file whose members this machine has checked before (see
-    /// [`VaultFile::open_marked`]).
-    pub(crate) fn open_marked(
-        path: PathBuf,
-        environment: &EnvName,
-        bytes: &[u8],
-        key: &Key,
-        kept: impl FnOnce(&[u8; 16], &Fingerprint) -> Option<Mark>,
-    ) -> Option<(Self, Opened)> {
-        let Key::Identities(identities) = key else { return None };
-        let (file, opened) = VaultFile::open_marked(bytes, environment, identities, kept)?;
-        Some((Self { path, file }, opened))
     }
 
     /// The canonical text of its file.
@@ -150,6 +136,12 @@ impl Vault {
     pub(crate) fn check_values(&self, opened: &Opened) -> Result<()> {
         let mut records = self.file.secrets.iter();
         records.try_for_each(|(name, record)| self.content(opened, name, record).map(drop))
+    }
+
+    /// The first member with one of these keys, as the file says.
+    pub(crate) fn me(&self, keys: &[PublicKey]) -> Option<&MemberName> {
+        let mut members = self.file.members.iter();
+        members.find(|(_, member)| keys.contains(&member.key)).map(|(name, _)| name)
     }
 
     /// The members' names in one line, at most ten of them.

@@ -7,7 +7,7 @@ use super::settings::Settings;
 use super::{Key, Vault};
 use crate::crypto::keys::Identity;
 use crate::error::{Error, Result, shown_path};
-use crate::format::{FILE_LIMIT, Fingerprint, Mark, Opened, conflict_marker};
+use crate::format::{FILE_LIMIT, Fingerprint, Mark, Opened, VaultFile, conflict_marker};
 use crate::store::file::{self, FolderLock, Staged};
 use crate::vars::Vars;
 use crate::vars::name::{EnvName, nearest, without_value};
@@ -156,16 +156,19 @@ impl Project {
         bytes.map(|bytes| Vault::parse(&path, environment, &bytes)).transpose()
     }
 
-    /// Reads and opens an environment whose members this machine has checked before (see [`Vault::open_marked`]).
+    /// Reads and opens an environment whose members this machine has checked before (see
+    /// [`VaultFile::open_marked`]).
     pub(crate) fn open_marked(
         &self,
         environment: &EnvName,
         key: &Key,
         kept: impl FnOnce(&[u8; 16], &Fingerprint) -> Option<Mark>,
     ) -> Option<(Vault, Opened)> {
+        let Key::Identities(identities) = key else { return None };
         let path = self.path(environment);
         let bytes = self.bytes(&path).ok()??;
-        Vault::open_marked(path, environment, &bytes, key, kept)
+        let (file, opened) = VaultFile::open_marked(&bytes, environment, identities, kept)?;
+        Some((Vault { path, file }, opened))
     }
 
     fn bytes(&self, path: &Path) -> Result<Option<Vec<u8>>> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::crypto::keys::PublicKey;
 use crate::format::VaultFile;
 use crate::vars::name::MemberName;
+use crate::vault::Vault;
 
 type Requests = BTreeMap<MemberName, PublicKey>;
 
@@ -21,13 +22,10 @@ pub(super) fn requests(base: &Requests, ours: &Requests, theirs: &Requests) -> R
 
 /// The merged version, where one side has changed nothing but requests: all else is the other side's, to the byte,
 /// as git takes a file that one side alone has changed. None where both sides have changed more.
-pub(crate) fn without_a_key(
-    base: &VaultFile,
-    ours: &VaultFile,
-    theirs: &VaultFile,
-) -> Option<VaultFile> {
-    let all_else =
-        |file: &VaultFile| VaultFile { requests: BTreeMap::new(), ..file.clone() }.to_text().ok();
+pub(crate) fn without_a_key(base: &Vault, ours: &Vault, theirs: &Vault) -> Option<Vault> {
+    let all_else = |vault: &Vault| {
+        VaultFile { requests: BTreeMap::new(), ..vault.file.clone() }.to_text().ok()
+    };
     let (before, we, they) = (all_else(base)?, all_else(ours)?, all_else(theirs)?);
     let side = if before == we {
         theirs
@@ -36,7 +34,9 @@ pub(crate) fn without_a_key(
     } else {
         return None;
     };
-    let mut requests = requests(&base.requests, &ours.requests, &theirs.requests);
-    requests.retain(|_, key| !side.members.values().any(|member| member.key == *key));
-    Some(VaultFile { requests, ..side.clone() })
+    let requests = requests(&base.file.requests, &ours.file.requests, &theirs.file.requests);
+    let file = VaultFile { requests, ..side.file.clone() };
+    let mut merged = Vault { path: side.path.clone(), file };
+    merged.drop_fulfilled_requests();
+    Some(merged)
 }

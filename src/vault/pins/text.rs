@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::{Here, KeysByName, Known, Memory, Place};
 use memchr::memmem;
 
+use super::{Here, KeysByName, Known, Memory, Place};
 use crate::format::{Fingerprint, Mark, integer};
 use crate::vars::{every_byte, hex};
 
@@ -78,8 +78,8 @@ fn mark(text: &str, here: &str, id: &str, key: &str) -> Option<String> {
 fn table<'t>(text: &'t str, header: &str) -> Option<Fields<'t>> {
     let whole = format!("\n{header}\n");
     let start = memmem::find(text.as_bytes(), whole.as_bytes())? + whole.len();
-    let mut lines = lines(text.get(start..)?).map(|line| line.strip_suffix('\n').unwrap_or(line));
-    fields(&mut lines.by_ref().peekable())
+    let lines = lines(text.get(start..)?).map(|line| line.strip_suffix('\n').unwrap_or(line));
+    fields(&mut lines.peekable())
 }
 
 /// The fields up to the next blank line.
